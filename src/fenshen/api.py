@@ -1,0 +1,131 @@
+"""The same as the command line, from Python: `fenshen.train(...)`, `fenshen.load(...)`, `run.generate(...)`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fenshen.data import Report, look
+from fenshen.errors import RecipeError
+from fenshen.generate import Order, find_label
+from fenshen.generate import generate as make
+from fenshen.media.image import grid, save_picture
+from fenshen.recipe import Recipe, load_recipe
+from fenshen.run import RunFolder, enough_space, list_runs
+from fenshen.training import session
+from fenshen.training.plan import pick_device
+from fenshen.training.session import Plan, Stop, Watcher
+
+__all__ = ["Pictures", "Plan", "Run", "Stop", "Watcher", "describe_recipe", "load", "look", "plan", "resume", "runs", "train"]
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Made pictures: `images` uint8 (N, H, W, C), `labels` int64 (N) or None, `classes` their names."""
+
+    images: np.ndarray
+    labels: np.ndarray | None
+    classes: tuple[str, ...]
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """A grid of all of them (.png, .webp), or their arrays (.npz: `images`, and `labels` where there are any)."""
+        path = Path(path)
+        with enough_space(path):
+            if path.suffix.lower() != ".npz":
+                return save_picture(grid(self.images, flatten=True), path)
+            images = self.images[..., 0] if self.images.shape[3] == 1 else self.images
+            arrays = {"images": images} | ({} if self.labels is None else {"labels": self.labels})
+            np.savez_compressed(path, **arrays)
+        return path
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained run: its folder, and what can be done with it."""
+
+    folder: RunFolder
+
+    @property
+    def path(self) -> Path:
+        return self.folder.path
+
+    @property
+    def recipe(self) -> Recipe:
+        return self.folder.recipe()
+
+    def log(self) -> list[dict[str, Any]]:
+        """One dict per tick."""
+        return self.folder.log()
+
+    def stream(
+        self, count: int, seed: int = 0, label: str | None = None, truncation: float = 1.0, *, by_class: bool = False, device: str = "auto"
+    ) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+        """Batches of pictures uint8 (B, H, W, C) and labels, so that any count fits into memory. As `generate` otherwise."""
+        if count < 1:
+            raise RecipeError("--count {count}: at least 1", count=count)
+        if not 0 <= truncation <= 2:
+            raise RecipeError("--truncation {value}: between 0 (all alike) and 2, 1 changes nothing", value=truncation)
+        where = str(pick_device(device))
+        sampler, made, _ = self.folder.load_sampler(where)
+        order = Order(count, seed, None if label is None else find_label(label, made), truncation, by_class)
+        return make(sampler, made, order, where)
+
+    def generate(self, count: int = 64, seed: int = 0, label: str | None = None, truncation: float = 1.0, *, by_class: bool = False) -> Pictures:
+        """`count` new pictures. The same seed gives the same pictures, whatever the count; `truncation` < 1: typical, less various."""
+        parts = list(self.stream(count, seed, label, truncation, by_class=by_class))
+        labels = [part for _, part in parts if part is not None]
+        return Pictures(np.concatenate([images for images, _ in parts]), np.concatenate(labels) if labels else None, self.classes)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the labels this run knows."""
+        return self.folder.load_sampler()[1].classes
+
+
+def describe_recipe(
+    source: str | os.PathLike[str] | None = None, recipe: str | os.PathLike[str] | Recipe = "gan", *, minutes: float | None = None,
+    kimg: float | None = None, size: str | None = None, seed: int | None = None, device: str | None = None, changes: dict[str, Any] | None = None,
+) -> Recipe:  # fmt: skip
+    """The recipe that these arguments ask for: a ready one's name, a TOML file or a Recipe, with changes on top."""
+    base = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+    named = {"data.source": None if source is None else os.fspath(source), "train.minutes": minutes, "train.kimg": kimg,
+             "model.size": size, "train.seed": seed, "train.device": device}  # fmt: skip
+    return base.set({key: value for key, value in named.items() if value is not None} | (changes or {}))
+
+
+def train(
+    source: str | os.PathLike[str] | None = None, recipe: str | os.PathLike[str] | Recipe = "gan", *, out: str | os.PathLike[str] | None = None,
+    watcher: Watcher | None = None, stop: Stop | None = None, **wishes: Any,
+) -> Run:  # fmt: skip
+    """Trains on `source` (a folder, archive, .npz, …; default: the built-in digits) and returns the finished run.
+
+    wishes: minutes, kimg, size, seed, device, changes (dotted recipe keys), as in `describe_recipe`.
+    Raises FenshenError for whatever cannot work, before anything is written.
+    """
+    wanted = describe_recipe(source, recipe, **wishes)
+    return Run(session.start(wanted, None if out is None else Path(out), watcher or Watcher(), stop or Stop()))
+
+
+def plan(source: str | os.PathLike[str] | None = None, recipe: str | os.PathLike[str] | Recipe = "gan", *, watcher: Watcher | None = None, **wishes: Any) -> Plan:
+    """What `train` would do: the complete recipe, parameters, memory, seconds per kimg from timed real steps."""
+    return session.make_plan(describe_recipe(source, recipe, **wishes), watcher or Watcher())
+
+
+def resume(name: str | os.PathLike[str], *, watcher: Watcher | None = None, stop: Stop | None = None) -> Run:
+    """Goes on with a stopped run, exactly where its last save stands."""
+    return Run(session.resume(RunFolder.find(os.fspath(name)), watcher or Watcher(), stop or Stop()))
+
+
+def load(name: str | os.PathLike[str]) -> Run:
+    """The run at a path, or of that name under `runs/`. RunFolderError where there is none."""
+    return Run(RunFolder.find(os.fspath(name)))
+
+
+def runs() -> list[Run]:
+    """All runs under `runs/` (or $FENSHEN_RUNS), newest first."""
+    return [Run(folder) for folder in list_runs()]

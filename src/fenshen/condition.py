@@ -1,0 +1,42 @@
+"""What a model is told: a dict `given` of class indices or samples of some space, encoded to the form its use asks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from fenshen.nets.blocks import upsample
+from fenshen.space import Grid
+
+
+@dataclass(frozen=True)
+class Label:
+    """A class index in [0, classes)."""
+
+    classes: int
+
+
+Told = dict[str, "Label | Grid"]
+Given = dict[str, Tensor]
+
+
+class Condition(nn.Module):
+    """`given` -> (c_BD, grid_BCS): labels as one learned vector, grids resized to the model's own and stacked.
+
+    Each player owns one: the critic's and the generator's embeddings are learnt apart. `dim` is the length of c per label.
+    """
+
+    def __init__(self, told: Told, space: Grid, dim: int = 32):
+        super().__init__()
+        self.space = space
+        self.labels = nn.ModuleDict({name: nn.Embedding(what.classes, dim) for name, what in told.items() if isinstance(what, Label)})
+        self.grids = {name: what for name, what in told.items() if isinstance(what, Grid)}
+        self.vector_length = dim * len(self.labels)
+        self.grid_channels = sum(grid.channels for grid in self.grids.values())
+
+    def forward(self, given: Given) -> tuple[Tensor | None, Tensor | None]:
+        vectors = [embedding(given[name]) for name, embedding in self.labels.items()]
+        grids = [upsample(given[name], self.space.size) for name in self.grids]
+        return (torch.cat(vectors, 1) if vectors else None), (torch.cat(grids, 1) if grids else None)

@@ -1,0 +1,1 @@
+"""One algorithm, one file: who plays, what each player minimises, how to sample."""

@@ -1,0 +1,156 @@
+"""Generative adversarial networks: a generator against a critic. Goodfellow et al. 2014; default after Huang et al. 2024 (R3GAN).
+
+    critic:     minimise  f(D(x), D(G(z))) + γ/2 · penalty          x real, z ~ N(0, I), every step
+    generator:  minimise  g(D(x), D(G(z)))                          fresh x and z
+
+Shape letters: B batch, D vector, C channels, *S spatial axes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from fenshen import penalties
+from fenshen.condition import Condition, Given, Told
+from fenshen.families.base import At, Losses, Player
+from fenshen.losses import OBJECTIVES
+from fenshen.nets.critics import critic
+from fenshen.nets.generators import generator
+from fenshen.recipe import Gan
+from fenshen.schedules import burn_in
+from fenshen.space import Grid
+
+WIDTHS = {"nano": 16, "small": 32, "base": 64, "large": 128}
+View = Callable[[Tensor], Tensor]
+
+
+def no_augmentation(count: int) -> View:
+    """The critic sees samples as they are."""
+    return lambda x_BCS: x_BCS
+
+
+class Sampler(nn.Module):
+    """The half of a GAN that makes samples: what is averaged over training, saved, and loaded to generate."""
+
+    def __init__(self, space: Grid, told: Told, model: Gan):
+        super().__init__()
+        assert model.size
+        self.space, self.latent, self.knows = space, model.latent, Condition(told, space)
+        inputs = model.latent + self.knows.vector_length
+        self.generator = generator(space, model.network, inputs, WIDTHS[model.size], grid_channels=self.knows.grid_channels)
+
+    def forward(self, z_BD: Tensor, given: Given) -> Tensor:
+        """G(z | c): samples x_BCS, differentiable."""
+        c_BD, grid_BCS = self.knows(given)
+        return self.space.soft(self.generator(z_BD if c_BD is None else torch.cat([z_BD, c_BD], 1), grid_BCS))
+
+    @torch.no_grad()
+    def sample(self, z_BD: Tensor, given: Given) -> Tensor:
+        """Samples x_BCS in [-1, 1] from latents."""
+        return self.space.hard(self(z_BD, given).float())
+
+
+class GAN(nn.Module):
+    """`augment(count)` draws one random view of `count` samples: a differentiable function, the same at every call."""
+
+    def __init__(self, space: Grid, told: Told, model: Gan, burn_in: float = 0.0):
+        super().__init__()
+        assert model.size and model.penalty.kind and model.penalty.gamma is not None and model.clip_weights is not None and model.critic_steps
+        self.space, self.model, self.burn_in = space, model, burn_in
+        self.objective = OBJECTIVES[model.objective]
+        self.sampler, self.judges = Sampler(space, told, model), Condition(told, space)
+        self.critic = critic(
+            space, model.network, self.judges.vector_length, WIDTHS[model.size], grid_channels=self.judges.grid_channels, dropout=model.dropout
+        )
+        self.augment: Callable[[int], View] = no_augmentation
+
+    def players(self) -> dict[str, Player]:
+        """The critic moves `critic_steps` times before the generator moves once."""
+        return {"critic": Player((self.critic, self.judges)), "generator": Player((self.sampler,))}
+
+    def steps(self, player: str) -> int:
+        """How often a player moves in one step of training."""
+        return (self.model.critic_steps or 1) if player == "critic" else 1
+
+    def score(self, x_BCS: Tensor, given: Given) -> Tensor:
+        """D(x | c): logits (B,)."""
+        return self.critic(x_BCS, *self.judges(given))
+
+    def losses(self, player: str, x_BCS: Tensor, given: Given, at: At) -> Losses:
+        """What `player` minimises on real samples x_BCS told `given`."""
+        z_BD = torch.randn(len(x_BCS), self.model.latent, device=x_BCS.device)
+        return (self.critic_losses if player == "critic" else self.generator_losses)(x_BCS, z_BD, given, at)
+
+    def critic_losses(self, x_BCS: Tensor, z_BD: Tensor, given: Given, at: At) -> Losses:
+        with torch.no_grad():
+            fake_BCS = self.sampler(z_BD, given).to(x_BCS.dtype)
+        real, fake = self.score(self.view(x_BCS, at), given), self.score(self.view(fake_BCS, at), given)
+        terms = {"adversarial": self.objective.critic(real, fake, self.model.label_smoothing)}
+        terms |= self.penalty(x_BCS, fake_BCS, given, at) | self.weight_terms(self.critic)
+        return Losses(terms, {"real": real.detach(), "fake": fake.detach()})
+
+    def generator_losses(self, x_BCS: Tensor, z_BD: Tensor, given: Given, at: At) -> Losses:
+        fake_BCS = self.sampler(z_BD, given).to(x_BCS.dtype)
+        with torch.no_grad():
+            real = self.score(self.view(x_BCS, at), given)
+        fake = self.score(self.view(fake_BCS, at), given)
+        terms = {"adversarial": self.objective.generator(real, fake)} | self.weight_terms(self.sampler)
+        return Losses(terms, {"real": real.detach(), "fake": fake.detach()})
+
+    def view(self, x_BCS: Tensor, at: At) -> Tensor:
+        """What the critic sees: augmented, and noisy while instance noise lasts (Sønderby et al. 2016)."""
+        x_BCS = self.augment(len(x_BCS))(x_BCS)
+        sigma = self.model.instance_noise * (1 - at.fraction)
+        return x_BCS + sigma * torch.randn_like(x_BCS) if sigma > 0 else x_BCS
+
+    def penalty(self, x_BCS: Tensor, fake_BCS: Tensor, given: Given, at: At) -> dict[str, Tensor]:
+        """The weighted gradient penalties of a part of the batch, in fp32, at pixels before augmentation."""
+        kind, how = self.model.penalty.kind, self.model.penalty
+        if kind == "none" or not how.gamma:
+            return {}
+        count = min(len(x_BCS), max(1, round(how.fraction * len(x_BCS))))
+        gamma = burn_in(how.gamma, how.gamma if how.gamma_end is None else how.gamma_end, at.fraction, self.burn_in)
+        real_BCS, fake_BCS, told = x_BCS[:count].float(), fake_BCS[:count].float(), {k: v[:count] for k, v in given.items()}
+        squared = penalties.gradient_squared if how.method == "exact" else lambda c, x: penalties.gradient_squared_finite(c, x, how.step)
+        with torch.autocast(x_BCS.device.type, enabled=False):
+            if kind == "gp":
+                args = (self.fixed(told, count, how.method), real_BCS, fake_BCS)
+                value = penalties.gradient_norm(*args) if how.method == "exact" else penalties.gradient_norm_finite(*args, how.step)
+                return {"gp": gamma * value}
+            if kind == "r1+r2":
+                r1, r2 = squared(self.fixed(twice(told), 2 * count, how.method), torch.cat([real_BCS, fake_BCS])).chunk(2)
+                return {"r1": gamma / 2 * r1, "r2": gamma / 2 * r2}
+            return {kind: gamma / 2 * squared(self.fixed(told, count, how.method), real_BCS if kind == "r1" else fake_BCS)}
+
+    def fixed(self, given: Given, count: int, method: str) -> Callable[[Tensor], Tensor]:
+        """The critic as a function of pictures alone; both halves of a finite difference get the same view."""
+        view = self.augment(count)
+        if method == "exact":
+            return lambda x_BCS: self.score(view(x_BCS), given)
+        return lambda x_BCS: self.score(torch.cat([view(half) for half in x_BCS.chunk(2)]), twice(given))
+
+    def weight_terms(self, module: nn.Module) -> dict[str, Tensor]:
+        """L1 and L2 regularisation, where asked for: the mean over a player's weights."""
+        terms: dict[str, Tensor] = {}
+        if self.model.l1 or self.model.l2:
+            weights = torch.cat([p.flatten() for p in module.parameters()])
+            if self.model.l1:
+                terms["l1"] = self.model.l1 * weights.abs().mean()[None]
+            if self.model.l2:
+                terms["l2"] = self.model.l2 * weights.square().mean()[None]
+        return terms
+
+    @torch.no_grad()
+    def after_step(self, player: str) -> None:
+        """WGAN's weight clipping (Arjovsky et al. 2017, algorithm 1)."""
+        if player == "critic" and self.model.clip_weights:
+            for p in self.critic.parameters():
+                p.clamp_(-self.model.clip_weights, self.model.clip_weights)
+
+
+def twice(given: Given) -> Given:
+    """What both halves of a doubled batch are told."""
+    return {name: torch.cat([value, value]) for name, value in given.items()}

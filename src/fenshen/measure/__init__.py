@@ -1,0 +1,1 @@
+"""Measures of quality: functions on features. No file here knows a model."""

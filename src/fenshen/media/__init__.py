@@ -1,0 +1,1 @@
+"""Files ↔ tensors, one file per medium: read, write, preview."""

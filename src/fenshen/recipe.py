@@ -1,0 +1,194 @@
+"""One run, completely described: typed, frozen, read from and written to TOML.
+
+Fields that are None are derived from the data and the device when a run starts (`fenshen.training.plan`); the recipe saved
+with a run has them filled in. Every name carries its unit.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from fenshen.errors import RecipeError
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Size = Literal["nano", "small", "base", "large"]
+
+
+class Section(BaseModel):
+    """A part of a recipe: unknown keys are refused, values cannot change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Augment(Section):
+    """Classic augmentation of the real pictures, before the model sees them. It shows in what the model makes."""
+
+    flip: Fraction = Field(0.0, description="probability of a left-right mirror image")
+    crop: Annotated[float, Field(ge=0, le=0.5)] = Field(0.0, description="largest part of a side that a random crop removes")
+    rotate_degrees: Annotated[float, Field(ge=0, le=180)] = Field(0.0, description="largest random rotation, either way")
+    scale: Annotated[float, Field(ge=0, le=0.9)] = Field(0.0, description="largest relative change of scale, 0.1 = ±10 %")
+    colour: Fraction = Field(0.0, description="strength of random brightness, contrast and saturation")
+
+
+class Data(Section):
+    """Where the pictures come from and how they are made alike."""
+
+    source: str = Field("digits", description="folder, zip, tar, .npz, .parquet, hf://NAME, or a built-in name (digits)")
+    resolution: Annotated[int, Field(ge=8, le=256)] | None = Field(None, description="side in pixels, 8 to 256; derived from the pictures")
+    channels: Literal["gray", "colour", "alpha"] | None = Field(None, description="gray, colour or alpha (colour with transparency); derived")
+    fit: Literal["crop", "pad", "stretch"] = Field("crop", description="how a picture that is not square becomes square")
+    held_out: Annotated[float, Field(ge=0, le=0.5)] = Field(0.1, description="part of the files never trained on, kept for measuring")
+    augment: Augment = Augment()
+
+
+class Penalty(Section):
+    """Gradient penalties of the critic (`fenshen.penalties`)."""
+
+    kind: Literal["none", "gp", "r1", "r2", "r1+r2"] | None = Field(None, description="derived from the objective")
+    gamma: NotNegative | None = Field(None, description="weight at the start; derived from objective and resolution")
+    gamma_end: NotNegative | None = Field(None, description="weight after the burn-in; as gamma if not given")
+    method: Literal["exact", "finite"] = Field("exact", description="double backward, or finite differences")
+    fraction: Annotated[float, Field(gt=0, le=1)] = Field(0.25, description="part of each batch that is penalised")
+    step: Positive = Field(0.1, description="size of the finite difference, in pixel values of [-1, 1]")
+
+
+class Gan(Section):
+    """Adversarial family: a generator against a critic."""
+
+    family: Literal["gan"] = "gan"
+    network: Literal["conv", "residual", "dcgan", "mlp"] = Field("conv", description="conv, residual (R3GAN's block), dcgan or mlp (the articles')")
+    size: Size | None = Field(None, description="nano, small, base, large: derives every width; derived from device and resolution")
+    latent: Annotated[int, Field(ge=1, le=1024)] = Field(64, description="length of the latent vector z")
+    condition: Literal["auto", "label", "none"] = Field("auto", description="what the model is told; auto: the label where there is one")
+    objective: Literal["minimax", "nonsaturating", "lsgan", "wgan", "wgan-gp", "hinge", "relativistic"] = "relativistic"
+    penalty: Penalty = Penalty()
+    critic_steps: Annotated[int, Field(ge=1, le=20)] | None = Field(None, description="critic updates per generator update; derived from the objective")
+    clip_weights: NotNegative | None = Field(None, description="largest absolute critic weight; 0.01 for wgan, else none (0)")
+    label_smoothing: Annotated[float, Field(ge=0, le=0.5)] = Field(0.0, description="real targets 1 - this (minimax, nonsaturating, lsgan)")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="in the critic")
+    instance_noise: NotNegative = Field(0.0, description="σ of the noise added to every picture the critic sees, faded out over the run")
+    l1: NotNegative = Field(0.0, description="weight of the mean absolute weight, each player")
+    l2: NotNegative = Field(0.0, description="weight of the mean squared weight, each player")
+
+
+class Train(Section):
+    """How long, how fast, on what."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    minutes: Positive | None = Field(None, description="stop after this time")
+    kimg: Positive | None = Field(None, description="stop after this many thousand real pictures")
+    batch: Annotated[int, Field(ge=1, le=4096)] | None = Field(None, description="pictures per step; derived from the data")
+    optimizer: Literal["adam", "adamw", "rmsprop"] | None = Field(None, description="derived from the objective")
+    lr: Positive | None = Field(None, description="learning rate; derived from objective and network")
+    lr_critic: Positive | None = Field(None, description="the critic's, where it differs")
+    lr_burn_in: Positive = Field(1.0, description="learning rate starts at this multiple and comes down to 1 by cosine")
+    lr_end: Fraction = Field(0.1, description="part of the learning rate left at the end")
+    anneal_from: Fraction = Field(0.5, description="part of the plan after which the learning rate falls")
+    beta1: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    beta2: Annotated[float, Field(gt=0, lt=1)] = 0.99
+    beta2_start: Annotated[float, Field(gt=0, lt=1)] | None = Field(None, description="β2 at the start of the burn-in")
+    burn_in: Fraction = Field(0.2, description="part of the plan over which γ, β2, learning rate and augmentation move by cosine")
+    weight_decay: NotNegative = 0.0
+    clip_norm: NotNegative = Field(0.0, description="largest gradient norm per player; 0: off")
+    clip_value: NotNegative = Field(0.0, description="largest gradient value; 0: off")
+    ema_half_life_kimg: NotNegative | None = Field(None, description="half-life of the averaged weights; derived from the plan")
+    augmentation: Literal["auto", "off", "adaptive", "fixed"] = Field("auto", description="of what the critic sees; auto: adaptive where the set is small")
+    augmentation_strength: Fraction = Field(0.0, description="where it starts (adaptive) or ends after the burn-in (fixed)")
+    augmentation_target: Fraction = Field(0.6, description="r_t at which the adaptive strength settles")
+    augmentation_cap: Fraction = Field(0.85, description="largest adaptive strength")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    channels_last: bool | None = Field(None, description="memory format; the probe chooses")
+    threads: Annotated[int, Field(ge=1)] | None = Field(None, description="CPU threads; the probe chooses")
+    compile: bool | None = Field(None, description="torch.compile; the probe chooses on CUDA, off elsewhere")
+    ticks: Annotated[int, Field(ge=1, le=1000)] = Field(20, description="how many times per run samples and a save are written")
+
+
+class Recipe(Section):
+    """One run. Sections as in the TOML file."""
+
+    data: Data = Data()
+    model: Gan = Gan()
+    train: Train = Train()
+
+    def toml(self) -> str:
+        """The recipe as TOML, without the fields that are still to be derived."""
+        return tomli_w.dumps(self.model_dump(exclude_none=True))
+
+    def set(self, changes: dict[str, Any]) -> Recipe:
+        """A new recipe with dotted keys changed, checked as a whole: `recipe.set({"train.lr": 1e-3})`."""
+        values = self.model_dump(exclude_none=True)
+        for key, value in changes.items():
+            *parents, last = key.split(".")
+            place = values
+            for name in parents:
+                place = place.setdefault(name, {})
+                if not isinstance(place, dict):
+                    raise RecipeError("the recipe has no key {key}", key=key)
+            if value is None:
+                place.pop(last, None)
+            else:
+                place[last] = value
+        return parse(values, "--set")
+
+
+def parse(values: dict[str, Any], where: str) -> Recipe:
+    """Checks nested values; `where` names the file or flag in the error."""
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            known = ", ".join(_siblings(first["loc"]))
+            raise RecipeError("{where}: there is no key {key}; known here: {known}", where=where, key=key, known=known) from None
+        raise RecipeError("{where}: {key} = {value}: {problem}", where=where, key=key, value=first["input"], problem=first["msg"]) from None
+
+
+def _siblings(loc: tuple[int | str, ...]) -> Iterable[str]:
+    section: Any = Recipe
+    for name in loc[:-1]:
+        section = section.model_fields[name].annotation
+    return section.model_fields
+
+
+def set_from_text(pairs: Iterable[str]) -> dict[str, Any]:
+    """`["train.lr=1e-3", "model.condition=none"]` -> dotted keys with values read as TOML, else as plain words."""
+    changes: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals or not key:
+            raise RecipeError("--set {pair}: write key=value, for example --set train.lr=0.001", pair=pair)
+        try:
+            changes[key.strip()] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            changes[key.strip()] = text.strip()
+    return changes
+
+
+def ready_recipes() -> dict[str, Path]:
+    """Name -> file of the recipes that come with the package."""
+    folder = Path(str(resources.files("fenshen") / "recipes"))
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def load_recipe(name: str | Path) -> Recipe:
+    """A ready recipe by name, or a TOML file."""
+    path = ready_recipes().get(str(name), Path(name))
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except (FileNotFoundError, IsADirectoryError):
+        known = ", ".join(ready_recipes())
+        raise RecipeError("no recipe {name}: neither a file nor one of {known}", name=name, known=known) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError("{where} is not valid TOML: {problem}", where=path, problem=error) from None
+    return parse(values, str(path))

@@ -1,0 +1,201 @@
+"""A run is a folder: recipe, weights, the exact state of training, log and samples. No pickle anywhere.
+
+    recipe.toml            the complete recipe
+    weights.safetensors    the averaged generator, and in its header all that is needed to build and feed it
+    state/last.safetensors raw and averaged weights, optimisers, counters: training goes on from here, exactly
+    data.json              what it was trained on: fingerprint, counts, classes, files that could not be read
+    log.jsonl  samples/  tensorboard/
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from fenshen import __version__
+from fenshen.condition import Label, Told
+from fenshen.errors import OutOfSpaceError, RunFolderError
+from fenshen.families.gan import Sampler
+from fenshen.recipe import Recipe, load_recipe
+from fenshen.space import Grid
+
+FORMAT = 1
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+Tensors = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a trained model makes: the shape of a sample, the names of its classes and how often each was seen."""
+
+    channels: int
+    size: tuple[int, ...]
+    classes: tuple[str, ...] = ()
+    shares: tuple[float, ...] = ()
+
+    @property
+    def space(self) -> Grid:
+        return Grid(self.channels, self.size)
+
+    @property
+    def told(self) -> Told:
+        return {"label": Label(len(self.classes))} if self.classes else {}
+
+
+def runs_root() -> Path:
+    """Where runs are kept: $FENSHEN_RUNS, else `runs` in the current folder."""
+    return Path(os.environ.get("FENSHEN_RUNS") or "runs")
+
+
+@contextlib.contextmanager
+def enough_space(path: Path) -> Iterator[None]:
+    """Turns a full disk into an error that says so."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            raise OutOfSpaceError("the disk is full while writing {path}; the last good save still stands: free some space, then go on with --resume",
+                                  path=path) from None  # fmt: skip
+        raise
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """The old file or the whole new one, whatever happens: temporary file, fsync, rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with enough_space(path), open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_tensors(path: Path, tensors: Tensors, header: dict[str, Any]) -> None:
+    """Tensors and a JSON header as one safetensors file, atomically."""
+    plain = {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
+    write_atomically(path, save(plain, {"fenshen": json.dumps({"format": FORMAT, "version": __version__, **header})}))
+
+
+def read_tensors(path: Path, device: str = "cpu") -> tuple[Tensors, dict[str, Any]]:
+    """What `write_tensors` wrote. RunFolderError for a missing, damaged or newer file."""
+    try:
+        with safe_open(path, "pt", device=device) as file:
+            header = json.loads((file.metadata() or {})["fenshen"])
+            if header["format"] > FORMAT:
+                raise RunFolderError("{path} was written by a newer fenshen ({version}); this one is {mine}: install the newer one",
+                                     path=path, version=header["version"], mine=__version__)  # fmt: skip
+            return {name: file.get_tensor(name) for name in file.keys()}, header  # noqa: SIM118
+    except FileNotFoundError:
+        raise RunFolderError("there is no {path}: this run has saved nothing yet, or the file was moved", path=path) from None
+    except (SafetensorError, KeyError, json.JSONDecodeError, OSError) as error:
+        raise RunFolderError("{path} is damaged or not of fenshen ({problem}): restore it from a copy, or train again", path=path, problem=error) from None
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """One run on disk. `create` and `find` make one; nothing is kept open."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: Path | None, name: str) -> RunFolder:
+        """A new folder: `path`, else one named after `name`, date and time under the runs root."""
+        if path is None:
+            stem = f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
+            path = runs_root() / stem
+            for number in range(2, 1000):
+                if not path.exists():
+                    break
+                path = runs_root() / f"{stem}-{number}"
+        elif path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise RunFolderError("{path} exists already and is not empty: name another folder with --out, or go on with --resume {path}", path=path)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunFolderError("the run folder {path} cannot be made: {problem}", path=path, problem=error.strerror) from None
+        return cls(path)
+
+    @classmethod
+    def find(cls, name: str | Path) -> RunFolder:
+        """The run at a path, or of that name under the runs root."""
+        for path in (Path(name), runs_root() / name):
+            if (path / "recipe.toml").is_file():
+                return cls(path)
+        known = ", ".join(run.path.name for run in list_runs()[:5]) or "none yet"
+        raise RunFolderError("no run {name}: neither a run folder nor a name under {root} (there: {known})", name=name, root=runs_root(), known=known)
+
+    @property
+    def weights(self) -> Path:
+        return self.path / "weights.safetensors"
+
+    @property
+    def state(self) -> Path:
+        return self.path / "state" / "last.safetensors"
+
+    @property
+    def samples(self) -> Path:
+        return self.path / "samples"
+
+    def recipe(self) -> Recipe:
+        return load_recipe(self.path / "recipe.toml")
+
+    def write_json(self, name: str, content: dict[str, Any]) -> None:
+        write_atomically(self.path / name, json.dumps(content, ensure_ascii=False, indent=1).encode())
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        try:
+            return json.loads((self.path / name).read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise RunFolderError("{path} cannot be read: {problem}", path=self.path / name, problem=error) from None
+
+    def save_weights(self, sampler: Sampler, recipe: Recipe, made: Made, kimg: float) -> None:
+        header = {"model": recipe.model.model_dump(exclude_none=True), "made": asdict(made), "kimg": kimg, "seed": recipe.train.seed}
+        write_tensors(self.weights, dict(sampler.state_dict()), header)
+
+    def load_sampler(self, device: str = "cpu") -> tuple[Sampler, Made, dict[str, Any]]:
+        """The averaged generator, ready to sample; executes nothing from the file."""
+        tensors, header = read_tensors(self.weights)
+        try:
+            made = Made(**{k: tuple(v) if isinstance(v, list) else v for k, v in header["made"].items()})
+            model = Recipe.model_validate({"model": header["model"]}).model
+            sampler = Sampler(made.space, made.told, model)
+            sampler.load_state_dict(tensors)
+        except (RuntimeError, KeyError, TypeError, ValueError) as error:
+            problem = str(error).splitlines()[0]
+            raise RunFolderError("{path} does not fit its own description ({problem}): restore it from a copy", path=self.weights, problem=problem) from None
+        return sampler.to(torch.device(device)).eval(), made, header
+
+    def log(self) -> list[dict[str, Any]]:
+        """The ticks written so far; a last line cut short by a crash is left out."""
+        lines: list[dict[str, Any]] = []
+        if (self.path / "log.jsonl").exists():
+            for line in (self.path / "log.jsonl").read_text("utf-8").splitlines():
+                with contextlib.suppress(ValueError):
+                    lines.append(json.loads(line))
+        return lines
+
+    def delete(self) -> None:
+        shutil.rmtree(self.path)
+
+
+def list_runs() -> list[RunFolder]:
+    """All runs under the runs root, newest first."""
+    found = [RunFolder(path.parent) for path in runs_root().glob("*/recipe.toml")]
+    return sorted(found, key=lambda run: (run.path / "recipe.toml").stat().st_mtime, reverse=True)

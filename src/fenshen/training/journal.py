@@ -1,0 +1,91 @@
+"""What a run writes about itself at every tick: log.jsonl, TensorBoard, a grid of samples from fixed latents, an animation."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+
+from fenshen.generate import Order, generate
+from fenshen.media.image import animate, grid, save_picture
+from fenshen.run import RunFolder, enough_space
+from fenshen.training.loop import Report, Trainer
+
+GRID_SECONDS = 6.0
+LARGEST_GRID = 1024
+
+
+class Journal:
+    """Collects the losses of a tick and writes them; whatever a killed run wrote past its last save is cut off."""
+
+    def __init__(self, run: RunFolder, trainer: Trainer):
+        self.run, self.trainer = run, trainer
+        self.sums: dict[str, Tensor] = {}
+        self.counts: dict[str, int] = defaultdict(int)
+        self.board = SummaryWriter(str(run.path / "tensorboard"), purge_step=trainer.shown)
+        lines = [line for line in run.log() if line["shown"] <= trainer.shown]
+        with enough_space(run.path / "log.jsonl"):
+            (run.path / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+
+    def add(self, report: Report) -> None:
+        """One more step, without waiting for the device."""
+        values = report.losses | {name: value.float().mean() for name, value in report.signals.items()}
+        for name, value in values.items():
+            self.sums[name] = self.sums[name] + value if name in self.sums else value
+            self.counts[name] += 1
+
+    def entry(self, seconds: float, per_second: float, steps_per_second: float) -> dict[str, Any]:
+        """The line of this tick: means since the last one."""
+        means = {name: float(total) / self.counts[name] for name, total in self.sums.items()}
+        self.sums.clear()
+        self.counts.clear()
+        trainer = self.trainer
+        return {
+            "kimg": trainer.shown / 1000, "shown": trainer.shown, "steps": trainer.steps, "seconds": round(seconds, 1), "per_second": round(per_second, 1),
+            "augmentation": trainer.view.strength, "lr": trainer.optimizers["generator"].param_groups[0]["lr"], **means,
+        }  # fmt: skip
+
+    def write(self, entry: dict[str, Any]) -> None:
+        """log.jsonl, TensorBoard, and the grid of samples."""
+        path = self.run.path / "log.jsonl"
+        with enough_space(path):
+            with open(path, "a", encoding="utf-8") as file:
+                file.write(json.dumps(entry) + "\n")
+            for name, value in entry.items():
+                if isinstance(value, float) and np.isfinite(value):
+                    self.board.add_scalar(name, value, self.trainer.shown)
+            picture = self.grid()
+            self.run.samples.mkdir(exist_ok=True)
+            save_picture(picture, self.run.samples / f"{self.trainer.shown:09d}.png")
+            self.board.add_image("samples", picture, self.trainer.shown, dataformats="HWC")
+            self.board.flush()
+
+    def grid(self) -> np.ndarray:
+        """Samples of the averaged generator from fixed latents, one class per column where there are classes; uint8 (H, W, C)."""
+        made, side = self.trainer.made, max(self.trainer.made.size)
+        columns = max(2, min(10, LARGEST_GRID // side))
+        columns = len(made.classes) if 2 <= len(made.classes) <= columns else columns
+        rows = max(2, min(8, LARGEST_GRID // side))
+        order = Order(columns * rows, seed=self.trainer.recipe.train.seed, by_class=True)
+        parts = list(generate(self.trainer.averaged, made, order, str(self.trainer.device)))
+        return grid(np.concatenate([pictures for pictures, _ in parts]), columns, flatten=True)
+
+    def finish(self) -> None:
+        """The animation of all grids, and the last one under a name of its own."""
+        self.board.close()
+        paths = sorted(self.run.samples.glob("[0-9]*.png"))
+        if len(paths) > 1:
+            with enough_space(self.run.samples):
+                animate([_open(path) for path in paths], self.run.samples / "animation.webp", seconds=GRID_SECONDS)
+
+
+def _open(path: Path) -> np.ndarray:
+    with Image.open(path) as picture:
+        pixels = np.asarray(picture)
+    return pixels if pixels.ndim == 3 else pixels[..., None]

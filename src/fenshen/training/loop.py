@@ -1,0 +1,195 @@
+"""The one training loop: each player in turn minimises the sum of its named losses.
+
+Everything random in step i follows from (seed, i), and the data order from (seed, samples drawn): a run that goes on from a
+save needs weights, optimisers and a few counters to be exactly the run that was never stopped.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fenshen.condition import Given
+from fenshen.data import Batches, Dataset
+from fenshen.errors import DivergedError, RunFolderError
+from fenshen.families.base import At
+from fenshen.families.gan import GAN, Sampler
+from fenshen.media.augment import Adaptive, classic
+from fenshen.recipe import Recipe
+from fenshen.run import Made, Tensors
+from fenshen.schedules import averaging_weight, burn_in
+from fenshen.training.adaptive import EVERY, AdaptiveStrength
+from fenshen.training.optim import limit_gradients, make_optimizer, schedule
+
+HELD_OUT_EVERY = 8
+
+
+def step_seed(seed: int, step: int) -> int:
+    """A 63-bit number, well mixed, from a run's seed and the number of a step."""
+    return int(np.random.SeedSequence((seed, step)).generate_state(1, np.uint64)[0] >> 1)
+
+
+@dataclass
+class Report:
+    """What one step says: named losses per player, signals (B,), learning rate, gradient norms."""
+
+    losses: dict[str, Tensor] = field(default_factory=dict)
+    signals: dict[str, Tensor] = field(default_factory=dict)
+
+
+class Trainer:
+    """Networks, optimisers and counters of one run; `step()` moves every player once."""
+
+    def __init__(self, recipe: Recipe, made: Made, dataset: Dataset, device: torch.device):
+        assert recipe.train.batch
+        self.recipe, self.made, self.device, self.batch = recipe, made, device, recipe.train.batch
+        torch.manual_seed(recipe.train.seed)
+        self.family = GAN(made.space, made.told, recipe.model, recipe.train.burn_in).to(device)
+        self.view = Adaptive(max(made.size))
+        self.family.augment = self.view
+        layout = torch.channels_last if recipe.train.channels_last and made.space.axes == 2 else torch.contiguous_format
+        self.layout = layout
+        self.family = self.family.to(memory_format=layout)  # type: ignore[call-overload]
+        self.averaged: Sampler = copy.deepcopy(self.family.sampler).eval().requires_grad_(False)
+        self.players = self.family.players()
+        self.optimizers = {name: make_optimizer(recipe.train, player, name) for name, player in self.players.items()}
+        self.data = Batches(dataset, dataset.train, self.batch, recipe.train.seed, device)
+        held_out = len(dataset.held_out) > 0
+        self.held_out = Batches(dataset, dataset.held_out, self.batch, recipe.train.seed, device) if held_out else None
+        self.strength = AdaptiveStrength(recipe.train.augmentation_strength if recipe.train.augmentation == "adaptive" else 0.0)
+        self.steps = self.drawn = self.shown = 0
+        self.hurry = 0.0
+        if recipe.train.compile:
+            self.family.sampler.compile()
+            self.family.critic.compile()
+
+    @property
+    def at(self) -> At:
+        """Where training stands; `hurry` is the clock's opinion when time runs out before the plan does."""
+        assert self.recipe.train.kimg
+        return At(self.shown / 1000, min(1.0, max(self.shown / 1000 / self.recipe.train.kimg, self.hurry)))
+
+    @property
+    def finished(self) -> bool:
+        assert self.recipe.train.kimg
+        return self.shown >= self.recipe.train.kimg * 1000
+
+    def step(self) -> Report:
+        """Every player moves once (the critic perhaps several times); then the averages follow."""
+        torch.manual_seed(step_seed(self.recipe.train.seed, self.steps))
+        self._set_strength()
+        report, at = Report(), self.at
+        for name, player in self.players.items():
+            others = [p for other in self.players.values() for p in other.parameters()]
+            for p in others:
+                p.requires_grad_(False)
+            parameters = player.parameters()
+            for p in parameters:
+                p.requires_grad_(True)
+            schedule(self.optimizers[name], self.recipe.train, name, at)
+            for _ in range(self.family.steps(name)):
+                x_BCHW, given = self._draw(name)
+                with self._precision():
+                    losses = self.family.losses(name, x_BCHW, given, at)
+                self.optimizers[name].zero_grad(set_to_none=True)
+                torch.stack([term.mean() for term in losses.terms.values()]).sum().backward()
+                limit_gradients(self.recipe.train, parameters)
+                self.optimizers[name].step()
+                self.family.after_step(name)
+            report.losses |= {f"{name}/{term}": value.detach().mean() for term, value in losses.terms.items()}
+            report.signals |= {f"{name}/{signal}": value for signal, value in losses.signals.items()}
+        self._average()
+        self._watch(report, at)
+        self.steps += 1
+        return report
+
+    def check(self, losses: dict[str, float]) -> None:
+        """DivergedError for a loss that is infinite or not a number."""
+        bad = [name for name, value in losses.items() if not math.isfinite(value)]
+        if bad:
+            raise DivergedError(
+                "training diverged at {kimg} kimg: {losses} is not finite; the last good save still stands: try a lower train.lr or another model.objective",
+                kimg=f"{self.shown / 1000:.1f}", losses=", ".join(bad))  # fmt: skip
+
+    def _precision(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.train.precision == "bf16")
+
+    def _draw(self, player: str) -> tuple[Tensor, Given]:
+        x_BHWC, labels = self.data.draw(self.drawn, self.batch)
+        self.drawn += self.batch
+        self.shown += self.batch if player == "critic" else 0
+        return classic(self.batch, self.recipe.data.augment)(self._read(x_BHWC)), self._given(labels)
+
+    def _read(self, x_BHWC: Tensor) -> Tensor:
+        return x_BHWC.permute(0, 3, 1, 2).float().div(127.5).sub(1).contiguous(memory_format=self.layout)
+
+    def _given(self, labels: Tensor | None) -> Given:
+        return {"label": labels} if self.made.classes and labels is not None else {}
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        half_life = self.recipe.train.ema_half_life_kimg
+        assert half_life is not None
+        keep = averaging_weight(half_life, self.shown / 1000, self.batch)
+        raw, averaged = list(self.family.sampler.parameters()), list(self.averaged.parameters())
+        torch._foreach_lerp_(averaged, raw, 1 - keep)
+        for mean, value in zip(self.averaged.buffers(), self.family.sampler.buffers(), strict=True):
+            mean.copy_(value)
+
+    def _set_strength(self) -> None:
+        train = self.recipe.train
+        if train.augmentation == "fixed":
+            self.view.strength = burn_in(0.0, train.augmentation_strength, self.at.fraction, train.burn_in)
+        else:
+            self.view.strength = self.strength.strength if train.augmentation == "adaptive" else 0.0
+
+    @torch.no_grad()
+    def _watch(self, report: Report, at: At) -> None:
+        """Feeds the adaptive augmentation: every few steps it hears the logits and moves."""
+        if self.recipe.train.augmentation != "adaptive" or self.steps % EVERY:
+            return
+        assert self.recipe.train.kimg
+        held_out = None
+        if self.held_out is not None and self.steps % HELD_OUT_EVERY == 0:
+            x_BHWC, labels = self.held_out.draw(self.steps // HELD_OUT_EVERY * self.batch, self.batch)
+            with self._precision():
+                held_out = self.family.score(self.family.view(self._read(x_BHWC), at), self._given(labels))
+        real, fake = report.signals["critic/real"], report.signals["critic/fake"]
+        self.strength.watch(real, fake, held_out, self.recipe.model.objective == "relativistic")
+        self.strength.adjust(self.recipe, self.held_out is not None, EVERY * self.batch * self.family.steps("critic"), self.recipe.train.kimg)
+
+    def state(self) -> tuple[Tensors, dict[str, Any]]:
+        """All tensors and counters that `load` needs to go on exactly."""
+        tensors = {f"family.{k}": v for k, v in self.family.state_dict().items()}
+        tensors |= {f"averaged.{k}": v for k, v in self.averaged.state_dict().items()}
+        for name, optimizer in self.optimizers.items():
+            for index, values in optimizer.state_dict()["state"].items():
+                tensors |= {f"optimizer.{name}.{index}.{k}": torch.as_tensor(v) for k, v in values.items()}
+        counters = {"steps": self.steps, "drawn": self.drawn, "shown": self.shown, "strength": self.strength.state()}
+        return {k: v.clone() for k, v in tensors.items()}, counters
+
+    def load(self, tensors: Tensors, counters: dict[str, Any]) -> None:
+        """Takes up a saved state. RunFolderError where it does not fit this recipe."""
+        try:
+            self.family.load_state_dict(_below(tensors, "family."))
+            self.averaged.load_state_dict(_below(tensors, "averaged."))
+            for name, optimizer in self.optimizers.items():
+                saved: dict[int, Tensors] = {}
+                for key, value in _below(tensors, f"optimizer.{name}.").items():
+                    index, _, field_name = key.partition(".")
+                    saved.setdefault(int(index), {})[field_name] = value
+                optimizer.load_state_dict({"state": saved, "param_groups": optimizer.state_dict()["param_groups"]})
+            self.steps, self.drawn, self.shown = (int(counters[k]) for k in ("steps", "drawn", "shown"))
+            self.strength = AdaptiveStrength(**counters["strength"])
+        except (RuntimeError, KeyError, TypeError, ValueError) as error:
+            raise RunFolderError("the saved state does not fit the recipe beside it ({problem})", problem=str(error).splitlines()[0]) from None
+
+
+def _below(tensors: Tensors, prefix: str) -> Tensors:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -1,0 +1,94 @@
+"""Fills in what a recipe leaves open, from the data and the device; refuses what cannot work before anything starts."""
+
+from __future__ import annotations
+
+import torch
+
+from fenshen.data import Dataset
+from fenshen.errors import RecipeError
+from fenshen.recipe import Recipe
+from fenshen.run import Made
+
+CHANNELS = {"gray": 1, "colour": 3, "alpha": 4}
+SMALL_SET = 10_000
+
+
+def pick_device(wanted: str) -> torch.device:
+    """auto: CUDA, else Apple's MPS, else the CPU. RecipeError for a device that is not there."""
+    mps = torch.backends.mps.is_available()
+    if wanted == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "mps" if mps else "cpu")
+    try:
+        device = torch.device(wanted)
+    except RuntimeError:
+        device = None
+    there = device is not None and (
+        device.type == "cpu"
+        or (device.type == "cuda" and (device.index or 0) < torch.cuda.device_count())
+        or (device.type == "mps" and mps)
+    )  # fmt: skip
+    if device is None or not there:
+        raise RecipeError("--device {wanted}: not on this machine; auto takes the best there is, cpu always works", wanted=wanted)
+    return device
+
+
+def describe(recipe: Recipe, dataset: Dataset) -> Made:
+    """What a model trained by this recipe on this data makes."""
+    size = (dataset.resolution, dataset.resolution)
+    wanted = recipe.model.condition
+    if wanted == "label" and dataset.labels is None:
+        raise RecipeError("model.condition=label, but the pictures have no labels: put each class in a folder of its own, or set model.condition=none")
+    if wanted == "none" or dataset.labels is None or len(dataset.classes) < 2:
+        return Made(CHANNELS[dataset.channels], size)
+    counts = [int((dataset.labels[dataset.train] == i).sum()) for i in range(len(dataset.classes))]
+    return Made(CHANNELS[dataset.channels], size, dataset.classes, tuple(count / sum(counts) for count in counts))
+
+
+def complete(recipe: Recipe, dataset: Dataset, device: torch.device) -> Recipe:
+    """The recipe with everything filled in but what the probe decides: the kimg of a plan in minutes, threads, precision, layout."""
+    model, train = recipe.model, recipe.train
+    _check(recipe)
+    wasserstein = model.objective in ("wgan", "wgan-gp")
+    article = model.network in ("dcgan", "mlp")
+    kind = model.penalty.kind or {"relativistic": "r1+r2", "wgan-gp": "gp", "hinge": "r1", "nonsaturating": "r1"}.get(model.objective, "none")
+    count = len(dataset.train)
+    filled = {
+        "data.resolution": dataset.resolution,
+        "data.channels": dataset.channels,
+        "model.size": model.size or default_size(device, dataset.resolution),
+        "model.penalty.kind": kind,
+        "model.penalty.gamma": default_gamma(kind, dataset.resolution) if model.penalty.gamma is None else model.penalty.gamma,
+        "model.critic_steps": model.critic_steps or (5 if wasserstein else 1),
+        "model.clip_weights": (0.01 if model.objective == "wgan" else 0.0) if model.clip_weights is None else model.clip_weights,
+        "train.batch": train.batch or (64 if count >= 64 else max(4, 2 ** (count.bit_length() - 1))),
+        "train.optimizer": train.optimizer or ("rmsprop" if model.objective == "wgan" else "adam"),
+        "train.lr": train.lr or (5e-5 if model.objective == "wgan" else 1e-4 if article or model.objective == "wgan-gp" else 1e-3),
+        "train.augmentation": ("adaptive" if count < SMALL_SET else "off") if train.augmentation == "auto" else train.augmentation,
+        "train.device": str(device),
+    }
+    if train.minutes is None and train.kimg is None:
+        filled["train.minutes"] = 3.0 if recipe.data.source == "digits" else 10.0
+    return recipe.set(filled)
+
+
+def _check(recipe: Recipe) -> None:
+    model, train = recipe.model, recipe.train
+    if train.compile and model.penalty.method == "exact" and model.penalty.kind != "none":
+        raise RecipeError("train.compile=true cannot go backward twice: set model.penalty.method=finite, or leave train.compile out")
+    if model.label_smoothing and model.objective not in ("minimax", "nonsaturating", "lsgan"):
+        raise RecipeError("model.label_smoothing={value}: {objective} has no targets to smooth; leave it out", value=model.label_smoothing,
+                          objective=model.objective)  # fmt: skip
+
+
+def default_size(device: torch.device, resolution: int) -> str:
+    """What two CPU cores, or a GPU, can train in minutes."""
+    if device.type == "cpu":
+        return "nano"
+    return "base" if resolution <= 64 else "small"
+
+
+def default_gamma(kind: str, resolution: int) -> float:
+    """Weight of the penalty: 10 for WGAN-GP (Gulrajani 2017); R1, R2: grows with the number of pixels (Karras 2020, auto)."""
+    if kind == "gp":
+        return 20.0
+    return 0.0 if kind == "none" else 0.5 * (resolution / 28) ** 2

@@ -1,0 +1,135 @@
+"""Times a few real steps under candidate settings and takes the fastest that is numerically sound; guesses the memory before."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+import time
+from dataclasses import dataclass
+from statistics import median
+
+import torch
+from torch import Tensor, nn
+
+from fenshen.data import Dataset
+from fenshen.data.batches import free_bytes
+from fenshen.errors import OutOfMemoryError
+from fenshen.families.gan import GAN
+from fenshen.recipe import Recipe
+from fenshen.run import Made
+from fenshen.training.loop import Trainer
+
+SECONDS = 10.0
+Choice = dict[str, object]
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What the probe found: the recipe with its choices filled in, seconds per step, and every candidate's time."""
+
+    recipe: Recipe
+    seconds_per_step: float
+    tried: tuple[tuple[str, float], ...]
+
+    @property
+    def pictures_per_second(self) -> float:
+        assert self.recipe.train.batch and self.recipe.model.critic_steps
+        return self.recipe.train.batch * self.recipe.model.critic_steps / self.seconds_per_step
+
+
+def cores() -> int:
+    """CPU cores this process may use; $OMP_NUM_THREADS is obeyed."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(allowed, int(os.environ.get("OMP_NUM_THREADS") or allowed))
+
+
+def candidates(recipe: Recipe, device: torch.device) -> list[Choice]:
+    """The settings worth timing, the likeliest first; what the recipe fixes is not varied."""
+    train = recipe.train
+    precisions = ["bf16", "fp32"] if train.precision == "auto" and device.type != "mps" else ["fp32"]
+    precisions = precisions if train.precision == "auto" else [train.precision]
+    threads = sorted({cores(), max(1, cores() // 2)}, reverse=True) if device.type == "cpu" else [cores()]
+    threads = [train.threads] if train.threads else threads
+    compiled = [False, True] if device.type == "cuda" and recipe.model.penalty.method == "finite" else [False]
+    compiled = compiled if train.compile is None else [train.compile]
+    return [
+        {"train.precision": p, "train.threads": t, "train.compile": c, "train.channels_last": p == "bf16" if train.channels_last is None else train.channels_last}
+        for c, t, p in itertools.product(compiled, threads, precisions)
+    ]  # fmt: skip
+
+
+def probe(recipe: Recipe, made: Made, dataset: Dataset, device: torch.device, seconds: float = SECONDS) -> Probed:
+    """Steps of every candidate in turn until the time is up. Training itself is untouched: it seeds every step anew."""
+    recipe = recipe if recipe.train.kimg else recipe.set({"train.kimg": 1000.0})
+    recipe = recipe.set({"train.ema_half_life_kimg": recipe.train.ema_half_life_kimg or 1.0})
+    end, choices = time.monotonic() + seconds, candidates(recipe, device)
+    trainers: list[tuple[Choice, Trainer, list[float]]] = []
+    for choice in choices:
+        if trainers and time.monotonic() > end - seconds / 2:
+            break
+        tried = recipe.set(choice)
+        torch.set_num_threads(int(str(choice["train.threads"])))
+        trainer = Trainer(tried, made, dataset, device)
+        if _sound(trainer) or len(choices) == 1:
+            trainers.append((choice, trainer, []))
+    if not trainers:
+        return probe(recipe.set({"train.precision": "fp32"}), made, dataset, device, seconds)
+    while any(not times for _, _, times in trainers) or (time.monotonic() < end and len(trainers[0][2]) < 20):
+        for choice, trainer, times in trainers:
+            torch.set_num_threads(int(str(choice["train.threads"])))
+            times.append(_timed(trainer))
+    best, _, times = min(trainers, key=lambda entry: median(entry[2]))
+    torch.set_num_threads(int(str(best["train.threads"])))
+    return Probed(recipe.set(best), median(times), tuple((_name(choice), median(t)) for choice, _, t in trainers))
+
+
+def _sound(trainer: Trainer) -> bool:
+    """One warming step; whether every loss is a finite number."""
+    return all(math.isfinite(float(value)) for value in trainer.step().losses.values())
+
+
+def _timed(trainer: Trainer) -> float:
+    start = time.perf_counter()
+    trainer.step()
+    if trainer.device.type == "cuda":
+        torch.cuda.synchronize()
+    elif trainer.device.type == "mps":
+        torch.mps.synchronize()
+    return time.perf_counter() - start
+
+
+def _name(choice: Choice) -> str:
+    words = [str(choice["train.precision"]), f"{choice['train.threads']} threads"]
+    words += ["channels_last"] if choice["train.channels_last"] else []
+    return ", ".join([*words, "compiled"] if choice["train.compile"] else words)
+
+
+def estimate_memory(recipe: Recipe, made: Made) -> int:
+    """Bytes that training will take, roughly: weights, their gradients, averages and moments, and the activations of a step."""
+    assert recipe.train.batch
+    family = GAN(made.space, made.told, recipe.model)
+    elements: list[int] = []
+
+    def count(module: nn.Module, inputs: object, output: Tensor) -> None:
+        elements.append(output.numel())
+
+    for module in family.modules():
+        if not list(module.children()):
+            module.register_forward_hook(count)
+    given = {"label": torch.zeros(2, dtype=torch.long)} if made.classes else {}
+    with torch.no_grad():
+        family.score(family.sampler(torch.randn(2, recipe.model.latent), given), given)
+    weights = sum(p.numel() for p in family.parameters())
+    penalised = 3 * recipe.model.penalty.fraction if recipe.model.penalty.kind != "none" else 0
+    return int(4 * 5 * weights + 4 * 3 * recipe.train.batch * (sum(elements) / 2) * (1 + penalised))
+
+
+def check_memory(recipe: Recipe, made: Made, device: torch.device) -> int:
+    """The estimate in bytes. OutOfMemoryError where that much is not free."""
+    needed, free = estimate_memory(recipe, made), free_bytes(device)
+    if needed > free:
+        raise OutOfMemoryError(
+            "training this needs about {needed:.1f} GB of memory and {free:.1f} GB are free: try --set train.batch={batch}, a smaller --size or data.resolution",
+            needed=needed / 1e9, free=free / 1e9, batch=max(1, (recipe.train.batch or 1) // 4))  # fmt: skip
+    return needed

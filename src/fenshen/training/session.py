@@ -1,0 +1,257 @@
+"""One training session from recipe to finished run: plan, loop, ticks, saves, and a clean stop."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fenshen.data import Dataset, prepare
+from fenshen.errors import OutOfMemoryError, RunFolderError
+from fenshen.lang import tr
+from fenshen.recipe import Recipe
+from fenshen.run import Made, RunFolder, read_tensors, write_atomically, write_tensors
+from fenshen.training.journal import Journal
+from fenshen.training.loop import Report, Trainer
+from fenshen.training.plan import complete, describe, pick_device
+from fenshen.training.probe import Probed, check_memory, probe
+
+HURRY_FROM = 0.75
+LOOK_EVERY = 16
+SAVE_SECONDS = 120.0
+OVERHEAD = 0.96
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything known before the first step."""
+
+    recipe: Recipe
+    made: Made
+    dataset: Dataset
+    device: torch.device
+    probed: Probed
+    memory_bytes: int
+    parameters: dict[str, int]
+
+    @property
+    def seconds(self) -> float:
+        """How long training will take."""
+        assert self.recipe.train.kimg
+        clock = self.recipe.train.kimg * 1000 / self.probed.pictures_per_second
+        return min(clock, self.recipe.train.minutes * 60) if self.recipe.train.minutes else clock
+
+    @property
+    def seconds_per_kimg(self) -> float:
+        return 1000 / self.probed.pictures_per_second
+
+
+@dataclass
+class Watcher:
+    """Is told what happens while a run trains; this one is silent. The command line shows a progress bar."""
+
+    def said(self, text: str) -> None:
+        """One sentence worth telling."""
+
+    def started(self, plan: Plan, run: RunFolder) -> None:
+        """Training begins (or goes on)."""
+
+    def stepped(self, kimg: float, plan_kimg: float, per_second: float, seconds_left: float, losses: dict[str, float]) -> None:
+        """Some steps are done; losses are of the last one."""
+
+    def ticked(self, entry: dict[str, Any]) -> None:
+        """A tick is written: the line that log.jsonl got."""
+
+
+@dataclass
+class Stop:
+    """Set by Ctrl-C or SIGTERM; `signal` says which."""
+
+    signal: int = 0
+    handlers: dict[int, Any] = field(default_factory=dict)
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[Stop]:
+        """Takes over SIGINT and SIGTERM while training; a second Ctrl-C interrupts at once."""
+        if threading.current_thread() is not threading.main_thread():
+            yield self
+            return
+
+        def heard(number: int, frame: object) -> None:
+            if self.signal:
+                raise KeyboardInterrupt
+            self.signal = number
+
+        self.handlers = {number: signal.signal(number, heard) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield self
+        finally:
+            for number, handler in self.handlers.items():
+                signal.signal(number, handler)
+
+
+def make_plan(recipe: Recipe, watcher: Watcher) -> Plan:
+    """Prepares the data, fills in the recipe, times real steps. Nothing is written but the data's cache."""
+    device = pick_device(recipe.train.device)
+    dataset = prepare(recipe.data, seed=recipe.train.seed, say=watcher.said)
+    recipe = complete(recipe, dataset, device)
+    made = describe(recipe, dataset)
+    memory = check_memory(recipe, made, device)
+    with enough_memory(recipe):
+        probed = probe(recipe, made, dataset, device)
+    recipe = probed.recipe if recipe.train.kimg else probed.recipe.set({"train.kimg": planned_kimg(recipe, probed)})
+    if not _wanted_half_life(recipe, probed):
+        recipe = recipe.set({"train.ema_half_life_kimg": max(1.0, 0.05 * (recipe.train.kimg or 0))})
+    trainer = Trainer(recipe, made, dataset, torch.device("cpu"))
+    parameters = {name: sum(p.numel() for p in player.parameters()) for name, player in trainer.players.items()}
+    return Plan(recipe, made, dataset, device, probed, memory, parameters)
+
+
+def planned_kimg(recipe: Recipe, probed: Probed) -> float:
+    """What fits into the minutes, less what ticks and saves will take."""
+    assert recipe.train.minutes
+    return round(max(0.064, OVERHEAD * recipe.train.minutes * 60 * probed.pictures_per_second / 1000), 3)
+
+
+def _wanted_half_life(recipe: Recipe, probed: Probed) -> bool:
+    return recipe.train.ema_half_life_kimg is not None and recipe.train.ema_half_life_kimg != probed.recipe.train.ema_half_life_kimg
+
+
+@contextlib.contextmanager
+def enough_memory(recipe: Recipe) -> Iterator[None]:
+    """Turns a failed allocation into an error that says what to do."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not isinstance(error, torch.OutOfMemoryError) and "allocate memory" not in str(error):
+            raise
+        raise OutOfMemoryError("out of memory: try --set train.batch={batch}, a smaller --size or data.resolution",
+                               batch=max(1, (recipe.train.batch or 1) // 4)) from None  # fmt: skip
+
+
+def start(recipe: Recipe, out: Path | None, watcher: Watcher, stop: Stop) -> RunFolder:
+    """Trains a new run and returns its folder."""
+    plan = make_plan(recipe, watcher)
+    run = RunFolder.create(out, Path(recipe.data.source.removeprefix("hf://")).stem or "run")
+    write_atomically(run.path / "recipe.toml", plan.recipe.toml().encode())
+    run.write_json("data.json", _data_record(plan.dataset))
+    trainer = Trainer(plan.recipe, plan.made, plan.dataset, plan.device)
+    return Session(plan, run, trainer, watcher, stop, 0.0).train()
+
+
+def resume(run: RunFolder, watcher: Watcher, stop: Stop) -> RunFolder:
+    """Goes on exactly where the last save stands. RunFolderError where the data has changed."""
+    recipe = run.recipe()
+    device = pick_device(recipe.train.device)
+    torch.set_num_threads(recipe.train.threads or torch.get_num_threads())
+    dataset = prepare(recipe.data, seed=recipe.train.seed, say=watcher.said)
+    if dataset.fingerprint != run.read_json("data.json")["fingerprint"]:
+        raise RunFolderError("the pictures in {source} have changed since this run began: bring the old ones back, or train a new run", source=recipe.data.source)
+    made = describe(recipe, dataset)
+    tensors, header = read_tensors(run.state)
+    trainer = Trainer(recipe, made, dataset, device)
+    trainer.load(tensors, header)
+    rate = float(header["per_second"])
+    assert recipe.train.batch and recipe.model.critic_steps
+    probed = Probed(recipe, recipe.train.batch * recipe.model.critic_steps / max(rate, 1e-9), ())
+    plan = Plan(recipe, made, dataset, device, probed, 0, {})
+    return Session(plan, run, trainer, watcher, stop, float(header["seconds"])).train()
+
+
+def _data_record(dataset: Dataset) -> dict[str, Any]:
+    return {
+        "fingerprint": dataset.fingerprint, "train": len(dataset.train), "held_out": len(dataset.held_out), "resolution": dataset.resolution,
+        "channels": dataset.channels, "classes": list(dataset.classes), "reason": dataset.reason, "notes": list(dataset.notes),
+        "skipped": [{"file": name, "reason": reason} for name, reason in dataset.skipped],
+    }  # fmt: skip
+
+
+@dataclass
+class Session:
+    """The loop with its clock: steps until the plan is done, the time is up, or somebody stops it."""
+
+    plan: Plan
+    run: RunFolder
+    trainer: Trainer
+    watcher: Watcher
+    stop: Stop
+    seconds: float
+
+    def train(self) -> RunFolder:
+        recipe, trainer = self.plan.recipe, self.trainer
+        assert recipe.train.kimg
+        journal = Journal(self.run, trainer)
+        self.began, self.seconds_before, self.saved = time.monotonic(), self.seconds, time.monotonic()
+        self.watcher.started(self.plan, self.run)
+        tick_kimg = recipe.train.kimg / recipe.train.ticks
+        next_tick = (int(trainer.shown / 1000 / tick_kimg) + 1) * tick_kimg
+        shown_before = trainer.shown
+        with self.stop.listening(), enough_memory(recipe):
+            while not (trainer.finished or self.time_is_up or self.stop.signal):
+                trainer.hurry = self.clock_fraction if self.clock_fraction > HURRY_FROM else 0.0
+                report = trainer.step()
+                journal.add(report)
+                if trainer.steps % LOOK_EVERY == 1:
+                    self._show(report, shown_before)
+                if trainer.shown / 1000 >= next_tick and not trainer.finished:
+                    next_tick += tick_kimg
+                    self._tick(journal, shown_before)
+                elif time.monotonic() - self.saved > SAVE_SECONDS:
+                    self.save(shown_before)
+            self._tick(journal, shown_before)
+            if not self.stop.signal:
+                journal.finish()
+        return self.run
+
+    @property
+    def clock_fraction(self) -> float:
+        minutes = self.plan.recipe.train.minutes
+        return self.elapsed / (minutes * 60) if minutes else 0.0
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of training, earlier sessions included."""
+        return self.seconds_before + time.monotonic() - self.began
+
+    @property
+    def time_is_up(self) -> bool:
+        return self.clock_fraction >= 1
+
+    def _rate(self, shown_before: int) -> float:
+        return (self.trainer.shown - shown_before) / max(1e-9, time.monotonic() - self.began)
+
+    def _show(self, report: Report, shown_before: int) -> None:
+        losses = {name: float(value) for name, value in report.losses.items()}
+        self.trainer.check(losses)
+        rate, kimg, plan_kimg = self._rate(shown_before), self.trainer.shown / 1000, self.plan.recipe.train.kimg or 0.0
+        left = (plan_kimg - kimg) * 1000 / max(rate, 1e-9)
+        if self.plan.recipe.train.minutes:
+            left = min(left, self.plan.recipe.train.minutes * 60 - self.elapsed)
+        self.watcher.stepped(kimg, plan_kimg, rate, max(0.0, left), losses)
+
+    def _tick(self, journal: Journal, shown_before: int) -> None:
+        rate = self._rate(shown_before)
+        entry = journal.entry(self.elapsed, rate, rate / (self.plan.recipe.train.batch or 1))
+        self.trainer.check({k: v for k, v in entry.items() if k.startswith(("critic/", "generator/"))})
+        self.save(shown_before)
+        journal.write(entry)
+        self.watcher.ticked(entry)
+
+    def save(self, shown_before: int) -> None:
+        """State first, then the weights made from it; each file is whole or absent."""
+        tensors, counters = self.trainer.state()
+        write_tensors(self.run.state, tensors, {**counters, "seconds": self.elapsed, "per_second": self._rate(shown_before)})
+        self.run.save_weights(self.trainer.averaged, self.plan.recipe, self.plan.made, self.trainer.shown / 1000)
+        self.saved = time.monotonic()
+
+
+def going_on(run: RunFolder) -> str:
+    """How to go on with a stopped run, in words."""
+    return tr("stopped and saved; go on with: fenshen train --resume {run}", run=run.path)
