@@ -181,7 +181,7 @@ def test_encrypted_and_broken_archives(tmp_path: Path) -> None:
         with pytest.raises(DataError, match="damaged or cut off"):
             items(tmp_path / name)
         (tmp_path / name).write_bytes(b"")
-        with pytest.raises(DataError, match="damaged or cut off|empty"):
+        with pytest.raises(DataError, match="damaged or cut off"):
             items(tmp_path / name)
 
 
@@ -250,7 +250,9 @@ def test_binary_arrays_become_black_and_white(tmp_path: Path) -> None:
 
 
 def test_train_and_test_arrays(tmp_path: Path) -> None:
-    path = npz(tmp_path / "a.npz", x_train=BATCH, y_train=np.eye(5)[[0, 1, 2, 1, 0]], x_test=BATCH[:2], y_test=np.array([[2], [1]]), extra=np.zeros(1))
+    path = npz(
+        tmp_path / "a.npz", x_train=BATCH, y_train=np.eye(5)[[0, 1, 2, 1, 0]], x_test=BATCH[:2], y_test=np.array([[2], [1]]), extra=np.zeros(1)
+    )
     source = open_source(str(path))
     assert [(item.label, item.split) for item in source.items()] == [
         *((label, "train") for label in (0, 1, 2, 1, 0)),
@@ -271,7 +273,7 @@ def test_train_and_test_arrays(tmp_path: Path) -> None:
         ({"images": np.array([b"x", {}], dtype=object)}, "Python objects"),
         ({"images": np.full((2, 4, 4), np.nan)}, "are not pictures"),
         ({"images": np.full((2, 4, 4), -300.0)}, "are not pictures"),
-        ({"images": np.array(["a", "b"]).reshape(2, 1, 1)}, "are not pictures"),
+        ({"images": np.array(["a", "b"]).reshape(2, 1, 1)}, "found: images 2×1×1 <U1"),
         ({"images": np.zeros((2, 4, 4), np.uint8), "labels": np.zeros(3, int)}, "one whole number or name per picture"),
         ({"images": np.zeros((2, 4, 4), np.uint8), "labels": np.array([0.5, 1])}, "one whole number or name per picture"),
     ],
@@ -284,7 +286,7 @@ def test_arrays_that_are_no_pictures(arrays: dict, reason: str, tmp_path: Path) 
 def test_damaged_and_lying_arrays(tmp_path: Path) -> None:
     whole = npz(tmp_path / "a.npz", images=BATCH).read_bytes()
     (tmp_path / "b.npz").write_bytes(whole[:-200])
-    with pytest.raises(DataError, match="cannot be read as .npz"):
+    with pytest.raises(DataError, match=r"cannot be read as \.npz"):
         items(tmp_path / "b.npz")
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (1 << 40, 64, 64)})

@@ -45,7 +45,11 @@ def test_every_mode_becomes_gray_color_or_alpha(mode: str) -> None:
 
 def test_sixteen_bits_are_scaled_and_not_clipped() -> None:
     values = np.linspace(0, 65535, 256).astype(np.uint16).reshape(16, 16)
-    for data in (encoded(Image.fromarray(values)), encoded(Image.fromarray(values), "TIFF"), encoded(Image.fromarray(values.astype(np.int32)), "TIFF")):
+    for data in (
+        encoded(Image.fromarray(values)),
+        encoded(Image.fromarray(values), "TIFF"),
+        encoded(Image.fromarray(values.astype(np.int32)), "TIFF"),
+    ):
         read = np.asarray(read_picture(data))
         assert read.dtype == np.uint8 and len(np.unique(read)) == 256
         assert np.abs(read.astype(float) - values / 257).max() <= 0.51
@@ -104,7 +108,14 @@ def test_reading_returns_what_was_written(seed: int, height: int, width: int, mo
 
 
 @settings(max_examples=80, deadline=None)
-@given(sides, sides, st.integers(1, 48), st.sampled_from(MODES), st.sampled_from(["gray", "colour", "alpha"]), st.sampled_from(["crop", "pad", "stretch"]))
+@given(
+    sides,
+    sides,
+    st.integers(1, 48),
+    st.sampled_from(MODES),
+    st.sampled_from(["gray", "colour", "alpha"]),
+    st.sampled_from(["crop", "pad", "stretch"]),
+)
 def test_any_picture_fits_any_square(height: int, width: int, resolution: int, mode: str, channels: media.Channels, fit: media.Fit) -> None:
     fitted = fit_picture(normalize(picture(1, height, width, mode)), resolution, channels, fit)
     assert fitted.shape == (resolution, resolution, media.DEPTH[channels]) and fitted.dtype == np.uint8
@@ -123,7 +134,7 @@ def test_crop_takes_the_middle_and_pad_keeps_all() -> None:
     image = Image.fromarray(wide[..., 0])
     assert fit_picture(image, 10, "gray", "crop").mean() > 240
     padded = fit_picture(image, 30, "gray", "pad")
-    assert padded[:9].max() == 0 and 240 < padded[15, 15, 0] and padded[-9:].max() == 0
+    assert padded[:9].max() == 0 and padded[15, 15, 0] > 240 and padded[-9:].max() == 0
     clear = fit_picture(image, 30, "alpha", "pad")
     assert (clear[0, 0] == [255, 255, 255, 0]).all() and clear[15, 15, 3] == 255
 
@@ -207,6 +218,7 @@ def test_bad_files_say_why(data: bytes, reason: str) -> None:
         read_picture(data)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
 @settings(max_examples=150, deadline=None)
 @given(st.sampled_from([encoded(pixels(1), kind) for kind in ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "TGA", "PPM")]), st.data())
 def test_damage_is_never_a_surprise(data: bytes, draw: st.DataObject) -> None:

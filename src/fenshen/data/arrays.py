@@ -90,7 +90,7 @@ class NpzSource:
         for pictures, labels, split in PARTS:
             if pictures in self.headers:
                 found.append((pictures, labels if labels in self.headers else None, split, self.headers[pictures]))
-        usable = [part for part in found if part[3].shape and part[3].shape[0] > 0 and _layout(part[3].shape)]
+        usable = [part for part in found if part[3].dtype.kind in "uifb" and _layout(part[3].shape)]
         if not found or len(usable) < len(found):
             listed = ", ".join(f"{name} {'×'.join(map(str, header.shape))} {header.dtype}" for name, header in self.headers.items())
             text = "no pictures in {path}: it needs x_train or images of shape N×H×W or N×H×W×C (C = 1, 3, 4); found: {found}"
@@ -123,7 +123,9 @@ class NpzSource:
         for name, _, _, header in self.parts:
             kind = header.dtype.kind
             for rows in self._rows(name):
-                low, high = min(low, float(rows.min())), max(high, float(rows.max()))
+                if header.dtype == np.uint8 and high > 1:  # Bytes are 0 … 255, except where all of them are 0 or 1.
+                    break
+                low, high = float(np.minimum(low, rows.min())), float(np.maximum(high, rows.max()))  # Carries NaN along.
         assumed = assume_range(low, high, kind)
         if assumed is None:
             text = "{path}: values between {low} and {high} are not pictures; use uint8, or floats in 0 … 1 or -1 … 1"
@@ -197,7 +199,7 @@ class DigitsSource:
 
 def _layout(shape: tuple[int, ...]) -> Callable[[np.ndarray], np.ndarray] | None:
     """How rows of this shape become N×H×W×C; None where they are no pictures."""
-    if len(shape) == 3 and min(shape[1:]) > 0:
+    if len(shape) == 3 and min(shape) > 0:
         return lambda rows: rows[..., None]
     if len(shape) == 4 and shape[3] in (1, 3, 4) and min(shape) > 0:
         return lambda rows: rows
@@ -207,9 +209,7 @@ def _layout(shape: tuple[int, ...]) -> Callable[[np.ndarray], np.ndarray] | None
 
 
 def assume_range(low: float, high: float, kind: str) -> tuple[float, float] | None:
-    """Values that mean black and white, from the range and the kind of number (u, i, f, b); None where it cannot be told."""
-    if kind not in "uifb" or not np.isfinite((low, high)).all():
-        return None
+    """Values that mean black and white, from the range and the kind of number (u, i, f, b); None where it cannot be told (NaN too)."""
     if kind == "b" or (kind in "ui" and low >= 0 and high <= 1):
         return 0.0, 1.0
     tops = ((0.0, 255.0), (0.0, 65535.0)) if kind in "ui" else ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))

@@ -18,7 +18,7 @@ NEIGHBOURS = 24  # Pictures of one band's bucket are compared with this many nex
 CHUNK = 1 << 12
 FARTHEST = 12  # Bits of 64 in which the hashes of near copies may differ.
 SAME_SHAPE = 0.13  # Largest RMS difference of two thumbnails of contrast 1. Copies: 0.1 and less; at 0.2 MNIST begins to chain.
-SAME_MEAN = 20.0  # Largest difference of mean brightness, of 255.
+SAME_MEAN = 3.0, 0.25  # Largest difference of mean brightness, of 255: this much, and this part of the contrast more.
 SAME_CONTRAST = 1.2  # Largest ratio of contrasts.
 NOISE = 2.0  # Contrast below which a thumbnail counts as flat, of 255.
 
@@ -45,11 +45,13 @@ def _in_order(groups: np.ndarray) -> np.ndarray:
 
 def near_pairs(thumbnails: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Index pairs (left, right) of nearly equal thumbnails, uint8 (N, 16, 16, 3)."""
-    hashes, coarse = difference_hashes(thumbnails), _coarse(thumbnails)
+    hashes, (coarse, means, contrasts) = difference_hashes(thumbnails), _coarse(thumbnails)
     found = [np.zeros(0, np.int64)]
     for band in range(BANDS):
         for left, right in _candidates(hashes, band):
             near = np.bitwise_count(hashes[left] ^ hashes[right]) <= FARTHEST
+            left, right = left[near], right[near]
+            near = _alike(means[left], means[right], contrasts[left], contrasts[right])
             left, right = left[near], right[near]
             near = ((coarse[left] - coarse[right]) ** 2).mean(1) < SAME_SHAPE**2
             found.append(np.minimum(left, right)[near] * len(hashes) + np.maximum(left, right)[near])
@@ -60,13 +62,20 @@ def near_pairs(thumbnails: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return left[keep], right[keep]
 
 
-def _coarse(thumbnails: np.ndarray) -> np.ndarray:
-    """float32 (N, 16): 4×4 means of what `nearly_equal` compares. Their RMS difference is never the larger one."""
-    result = np.empty((len(thumbnails), 16), np.float32)
+def _coarse(thumbnails: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """float32 (N, 16): 4×4 means of what `nearly_equal` compares (their RMS difference is never the larger one); means and contrasts (N)."""
+    result, means, contrasts = (np.empty((len(thumbnails), *shape), np.float32) for shape in ((16,), (), ()))
     for at in range(0, len(thumbnails), CHUNK):
-        normal = _normal(thumbnails[at : at + CHUNK])[0]
-        result[at : at + CHUNK] = normal.reshape(-1, 4, SIDE // 4, 4, SIDE // 4 * 3).mean((2, 4)).reshape(-1, 16)
-    return result
+        part = slice(at, at + CHUNK)
+        normal, means[part], contrasts[part] = _normal(thumbnails[part])
+        result[part] = normal.reshape(-1, 4, SIDE // 4, 4, SIDE // 4 * 3).mean((2, 4)).reshape(-1, 16)
+    return result, means, contrasts
+
+
+def _alike(mean_a: np.ndarray, mean_b: np.ndarray, contrast_a: np.ndarray, contrast_b: np.ndarray) -> np.ndarray:
+    """bool (N): brightness and contrast differ by no more than a copy's."""
+    low, high = np.minimum(contrast_a, contrast_b), np.maximum(contrast_a, contrast_b)
+    return (high < SAME_CONTRAST * low) & (np.abs(mean_a - mean_b) < SAME_MEAN[0] + SAME_MEAN[1] * low)
 
 
 def _normal(thumbnails: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -114,6 +123,4 @@ def _candidates(hashes: np.ndarray, band: int) -> Iterator[tuple[np.ndarray, np.
 def nearly_equal(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """uint8 (N, 16, 16, 3) twice -> bool (N): the same but for brightness, contrast and the noise of a copy."""
     (a, mean_a, contrast_a), (b, mean_b, contrast_b) = _normal(left), _normal(right)
-    rms = np.sqrt(((a - b) ** 2).mean(1))
-    ratio = np.maximum(contrast_a / contrast_b, contrast_b / contrast_a)
-    return (rms < SAME_SHAPE) & (np.abs(mean_a - mean_b) < SAME_MEAN) & (ratio < SAME_CONTRAST)
+    return (((a - b) ** 2).mean(1) < SAME_SHAPE**2) & _alike(mean_a, mean_b, contrast_a, contrast_b)

@@ -110,7 +110,7 @@ def read_table(table: str, text: str) -> list[tuple[str, str, str]]:
 def _from_json(line: str) -> tuple[str, str, str] | None:
     try:
         values = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return _from_columns(values) if isinstance(values, dict) else None
 

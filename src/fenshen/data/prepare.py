@@ -7,7 +7,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -170,8 +170,7 @@ def _write_manifest(rows: list[Row], path: Path) -> None:
     keys = ("name", "label", "caption", "split", "sha256", "near")
     with open(path, "w", encoding="utf-8") as file:
         for row in rows:
-            values = asdict(row)
-            file.write(json.dumps({key: values[key] for key in keys}) + "\n")
+            file.write(json.dumps({key: getattr(row, key) for key in keys}) + "\n")
 
 
 def read_manifest(path: Path) -> Iterator[dict]:

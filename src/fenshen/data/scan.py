@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -81,7 +81,7 @@ def _save(found: Scan, folder: Path) -> None:
     values = {"skipped": found.skipped, "ignored": found.ignored, "classes": found.classes, "notes": found.notes}
     (folder / "scan.json").write_text(json.dumps(values), "utf-8")
     with open(folder / "rows.jsonl", "w", encoding="utf-8") as lines:
-        lines.writelines(json.dumps(list(asdict(row).values())) + "\n" for row in found.rows)
+        lines.writelines(json.dumps(list(vars(row).values())) + "\n" for row in found.rows)
 
 
 def _look_at_all(source: Source, say: Say) -> Scan:

@@ -62,25 +62,27 @@ class ParquetSource:
         label = next((name for name in LABEL_COLUMNS if name in names), None)
         return image, label, next((name for name in CAPTION_COLUMNS if name in names), None)
 
-    def _splits(self) -> dict[Path, Split]:
+    def _shard(self, path: Path) -> str:
+        """Name of a shard, below the folder that holds them all."""
+        return path.relative_to(os.path.commonpath([path.parent for path in self.paths])).with_suffix("").as_posix()
+
+    def _splits(self) -> dict[Path, Split | None]:
         held = re.compile(r"(^|[^a-z])(test|val|valid|validation)([^a-z]|$)")
-        splits: dict[Path, Split] = {path: "held_out" if held.search(f"{path.parent.name}/{path.stem}".lower()) else "train" for path in self.paths}
-        return splits if len(set(splits.values())) == 2 else {}
+        splits: dict[Path, Split | None] = {path: "held_out" if held.search(self._shard(path).lower()) else "train" for path in self.paths}
+        return splits if len(set(splits.values())) == 2 else dict.fromkeys(self.paths)
 
     def items(self) -> Iterator[Item]:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         wanted = [name for name in self.columns if name]
-        splits = self._splits()
-        common = os.path.commonpath([path.parent for path in self.paths])
-        for path in self.paths:
-            row, shard = 0, path.relative_to(common).with_suffix("").as_posix()
+        for path, split in self._splits().items():
+            row, shard = 0, self._shard(path)
             try:
                 with pq.ParquetFile(path) as file:
                     for batch in file.iter_batches(ROWS, columns=wanted):
                         for values in batch.to_pylist():
-                            yield self._item(f"{shard}/{row:06d}", values, splits.get(path))
+                            yield self._item(f"{shard}/{row:06d}", values, split)
                             row += 1
             except (pa.ArrowException, OSError, KeyError) as error:
                 raise DataError("{path} cannot be read as Parquet ({problem})", path=path, problem=_short(error)) from None

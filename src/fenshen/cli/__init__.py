@@ -1,0 +1,75 @@
+"""The command line: one file per verb. Nothing here imports torch before a verb needs it, so that help is there at once."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+import fenshen
+from fenshen.cli import generate, look, runs, train
+from fenshen.cli.console import complain
+from fenshen.errors import FenshenError
+from fenshen.lang import tr
+
+ABOUT = tr("Train generative models from scratch, on your own files, on your own machine.")
+FIRST_STEPS = tr("""First steps:
+
+\b
+  fenshen train                       try it on handwritten digits: 3 minutes
+  fenshen look photos/                what is in a folder
+  fenshen train photos/ --minutes 30  train on it; prints the run's name
+  fenshen generate RUN --grid         new pictures, all in one
+
+A run is a folder. RUN is its path, or its name under runs/. Nothing is sent anywhere.""")
+
+
+class Verbs(TyperGroup):
+    """Turns a person's mistake into one or two lines and exit code 2, and an interruption into 130; bugs keep their traceback."""
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401
+        try:
+            return super().invoke(ctx)
+        except FenshenError as error:
+            complain(str(error))
+            raise SystemExit(2) from None
+        except KeyboardInterrupt:
+            complain(tr("stopped"))
+            raise SystemExit(130) from None
+
+
+app = typer.Typer(cls=Verbs, help=f"{ABOUT}\n\n{FIRST_STEPS}", add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich",
+                  no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})  # fmt: skip
+app.command("look", help=look.HELP)(look.look)
+app.command("train", help=train.HELP)(train.train)
+app.command("generate", help=generate.HELP)(generate.generate)
+app.add_typer(runs.app, name="runs", help=runs.HELP)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"fenshen {fenshen.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def top(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help=tr("say the version and stop"))] = False) -> None:
+    """Options before the verb."""
+
+
+def _terminated(number: int, frame: FrameType | None) -> None:
+    """SIGTERM while nothing is being trained: clean up on the way out."""
+    raise SystemExit(128 + number)
+
+
+def main() -> None:
+    """The program `fenshen`."""
+    signal.signal(signal.SIGTERM, _terminated)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # A terminal without UTF-8 shows question marks instead of failing.
+            stream.reconfigure(errors="replace")
+    app(prog_name="fenshen")

@@ -1,0 +1,98 @@
+"""`fenshen generate`: new pictures from a run, as files, as one picture, or as arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from fenshen.cli.console import Speaker
+from fenshen.cli.options import Device, Json, RunName
+from fenshen.errors import RecipeError
+from fenshen.lang import tr
+
+if TYPE_CHECKING:
+    from fenshen.api import Run
+
+HELP = tr("Make new pictures with RUN: a folder of files, one picture with all of them (a grid), or an .npz. The same seed makes the same pictures.")
+PICTURES = (".png", ".webp")
+STRANGE = (".npy", ".zip", ".tar", ".parquet")  # Files that somebody may expect, but that are not written.
+Format = Literal["png", "webp", "npz"]
+
+
+def generate(
+    run: RunName,
+    count: Annotated[int, typer.Option("--count", metavar="N", min=1, help=tr("how many; any number fits into memory"))] = 64,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, max=2**63 - 1, help=tr("another seed, other pictures"))] = 0,
+    label: Annotated[str | None, typer.Option("--label", metavar="NAME", help=tr("only this label; all of them otherwise"), show_default=False)] = None,
+    truncation: Annotated[float, typer.Option("--truncation", help=tr("below 1: more typical, less various"))] = 1.0,
+    by_class: Annotated[bool, typer.Option("--by-class", help=tr("one label after the other; in a grid, one per column"))] = False,
+    grid: Annotated[bool, typer.Option("--grid", help=tr("all in one picture"))] = False,
+    out: Annotated[
+        str | None, typer.Option("--out", metavar="PATH", help=tr("a folder, a picture (a grid), or FILE.npz; otherwise in the run"), show_default=False)
+    ] = None,
+    format: Annotated[Format | None, typer.Option("--format", help=tr("png, unless --out says another"), show_default=False)] = None,
+    device: Device = None,
+    json: Json = False,
+) -> None:
+    from fenshen import api, writing
+
+    speaker = Speaker(json)
+    made = api.load(run)
+    target = choose_target(made, out, format, grid, default_name(seed, label, truncation, by_class))
+    classes = made.classes
+    stream = made.stream(count, seed, label, truncation, by_class=by_class, device=device or "auto")
+    stamp = writing.stamp_of(made.path.resolve().name, Seed=seed)
+    match target.kind:
+        case "npz":
+            writing.write_npz(stream, target.path, count, stamp)
+        case "grid":
+            writing.write_grid(stream, target.path, len(classes) if by_class and classes else None, count, stamp)
+        case "folder":
+            writing.write_folder(stream, target.path, target.suffix, classes, stamp, replace=target.ours)
+    speaker.say(tr("{count} pictures: {path}", count=f"{count:,}", path=target.path))
+    speaker.answer({"out": str(target.path), "kind": target.kind, "count": count, "seed": seed, "label": label, "truncation": truncation})
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where the pictures go. `ours`: a place inside the run that may be written anew."""
+
+    kind: Literal["folder", "grid", "npz"]
+    path: Path
+    suffix: str = ".png"
+    ours: bool = False
+
+
+def choose_target(run: Run, out: str | None, format: Format | None, grid: bool, name: str) -> Target:
+    """What --out, --format and --grid mean together. RecipeError where they contradict each other."""
+    from fenshen.media.image import is_picture_name
+
+    suffix = f".{format}" if format else None
+    if out is None:
+        place = run.path / "generated" / name
+        if not grid and suffix != ".npz":
+            return Target("folder", place, suffix or ".png", ours=True)
+        out = f"{place}{suffix or '.png'}"
+    path = Path(out).expanduser()
+    named = path.suffix.lower()
+    if named in (*PICTURES, ".npz") and not path.is_dir():
+        if suffix and suffix != named or (grid and named == ".npz"):
+            raise RecipeError("--out {path} is a {named} file: leave --format and --grid out, or name another file", path=out, named=named)
+        return Target("npz" if named == ".npz" else "grid", path)
+    if is_picture_name(path) or named in STRANGE:
+        raise RecipeError("cannot write {path}: name a .png, a .webp, an .npz or a folder", path=out)
+    if suffix == ".npz":
+        raise RecipeError("--format npz: name a file that ends in .npz with --out, or leave --out away", path=out)
+    return Target("grid", path / f"grid{suffix or '.png'}") if grid else Target("folder", path, suffix or ".png")
+
+
+def default_name(seed: int, label: str | None, truncation: float, by_class: bool) -> str:
+    """A name in RUN/generated that says how the pictures were made."""
+    from fenshen.writing import plain
+
+    words = [f"seed-{seed}"] + ([f"label-{plain(label)}"] if label is not None else [])
+    words += [f"truncation-{truncation:g}"] if truncation != 1 else []
+    return "-".join([*words, "by-class"] if by_class else words)

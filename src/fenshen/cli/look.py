@@ -1,0 +1,122 @@
+"""`fenshen look`: what is in a source of pictures, what is broken, what would be trained and how long it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fenshen.cli.console import Speaker, duration, number
+from fenshen.cli.options import Json, Set
+from fenshen.lang import tr
+
+if TYPE_CHECKING:
+    from fenshen.api import Plan, Report
+
+HELP = tr("See what is in DATA, what is broken in it, what would be trained, and how long that takes here.")
+MOST_LABELS, MOST_FILES = 12, 10
+MINUTES = 10
+
+
+def look(
+    data: Annotated[
+        str, typer.Argument(metavar="DATA", help=tr("folder, zip, tar, .npz, .parquet, hf://NAME, or digits (built in)"), show_default=False)
+    ],
+    changes: Set = None,
+    time: Annotated[bool, typer.Option("--time/--no-time", help=tr("also time a few training steps (about 15 seconds)"))] = True,
+    json: Json = False,
+) -> None:
+    from fenshen import api
+    from fenshen.recipe import set_from_text
+
+    speaker = Speaker(json)
+    recipe = api.describe_recipe(data, changes=set_from_text(changes or []))
+    report = api.look(recipe.data, recipe.train.seed)
+    if not json:
+        show(speaker, report)
+    plan = api.plan(data, recipe) if time and report.resolution else None
+    if plan and not json:
+        speaker.table(tr("Time on this machine"), timing(plan))
+    if report.resolution and not json:
+        speaker.say(tr("Train on it with: fenshen train {data}", data=data), "bold")
+    speaker.answer(report.to_dict() | ({} if plan is None else {"plan": plan_values(plan)}))
+
+
+def show(speaker: Speaker, report: Report) -> None:
+    """The report in tables and sentences."""
+    speaker.table(report.source, pictures(report))
+    if report.labels:
+        speaker.table(tr("Labels"), labels(report))
+    if report.unreadable:
+        speaker.table(tr("Cannot be read, and would be left out: {count}", count=len(report.unreadable)), listed(report.unreadable))
+    if report.near_duplicate_examples:
+        speaker.table(tr("Look alike, for example"), ([", ".join(names)] for names in report.near_duplicate_examples))
+    for note in report.notes:
+        speaker.say(tr("Note: {text}", text=note))
+    for warning in report.warnings:
+        speaker.say(tr("Mind: {text}", text=warning), "yellow")
+
+
+def pictures(report: Report) -> Iterable[tuple[str, str]]:
+    """Name and value of every line about the pictures as a whole."""
+    sizes = tr("width {widths}, height {heights} pixels (least, middle, most)", widths=_three(report.widths), heights=_three(report.heights))
+    yield tr("pictures"), f"{report.count:,}"
+    yield tr("formats"), _counted(report.formats)
+    yield tr("modes"), _counted(report.modes)
+    yield tr("sizes"), sizes
+    yield tr("captions"), f"{report.captions:,}"
+    yield tr("exact copies"), f"{report.duplicates:,}"
+    yield tr("copies, near ones too"), f"{report.near_duplicates:,}"
+    yield tr("unreadable files"), f"{len(report.unreadable):,}"
+    yield tr("other files, ignored"), f"{report.ignored:,}" + (f" ({', '.join(report.ignored_examples)})" if report.ignored else "")
+    if report.resolution:
+        yield tr("would be trained at"), report.resolution_reason
+    yield tr("colors"), f"{report.channels}: {report.channels_reason}"
+    yield tr("trained on"), f"{report.train:,}"
+    yield tr("held out to measure with"), f"{report.held_out:,}"
+
+
+def _three(values: tuple[int, int, int]) -> str:
+    return "/".join(map(str, values))
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
+
+
+def labels(report: Report) -> Iterable[tuple[str, str]]:
+    """Label and count, the most frequent ones."""
+    ordered = sorted(report.labels.items(), key=lambda entry: -entry[1])
+    shown = ordered[:MOST_LABELS] if len(ordered) > MOST_LABELS else report.labels.items()
+    yield from ((name, f"{count:,}") for name, count in shown)
+    if len(ordered) > MOST_LABELS:
+        yield "…", tr("{count} labels in all", count=len(ordered))
+
+
+def listed(files: list[tuple[str, str]]) -> Iterable[tuple[str, str]]:
+    """The first files with their reasons."""
+    yield from files[:MOST_FILES]
+    if len(files) > MOST_FILES:
+        yield "…", tr("and {count} more; --json lists all", count=len(files) - MOST_FILES)
+
+
+def timing(plan: Plan) -> Iterable[tuple[str, str]]:
+    """What a thousand pictures cost and what ten minutes give."""
+    per_second, train = plan.probed.pictures_per_second, len(plan.dataset.train)
+    yield tr("speed"), tr("{rate} pictures a second, {seconds} s for a thousand", rate=number(per_second), seconds=number(plan.seconds_per_kimg))
+    yield tr("settings"), plan.probed.tried and min(plan.probed.tried, key=lambda entry: entry[1])[0] or ""
+    shown = per_second * 60 * MINUTES
+    text = tr("{kimg} thousand pictures shown, each of them {times} times", kimg=number(shown / 1000), times=number(shown / train))
+    yield tr("{minutes} minutes give", minutes=MINUTES), text
+    yield tr("{count} pictures shown take", count=f"{200_000:,}"), duration(200 * plan.seconds_per_kimg)
+
+
+def plan_values(plan: Plan) -> dict[str, Any]:
+    """A plan as plain values for JSON."""
+    return {
+        "recipe": plan.recipe.model_dump(exclude_none=True), "device": str(plan.device), "parameters": plan.parameters,
+        "memory_bytes": plan.memory_bytes, "seconds_per_kimg": plan.seconds_per_kimg, "pictures_per_second": plan.probed.pictures_per_second,
+        "seconds": plan.seconds, "train": len(plan.dataset.train), "held_out": len(plan.dataset.held_out), "classes": list(plan.made.classes),
+        "skipped": len(plan.dataset.skipped), "tried": [{"settings": name, "seconds_per_step": seconds} for name, seconds in plan.probed.tried],
+    }  # fmt: skip

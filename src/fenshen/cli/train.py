@@ -1,0 +1,146 @@
+"""`fenshen train`: trains a new run, goes on with a stopped one, or shows the whole plan."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fenshen.cli.console import Speaker, bytes_in_words, complain, duration, number, stop
+from fenshen.cli.look import plan_values
+from fenshen.cli.options import Device, Json, Seed, Set
+from fenshen.errors import RecipeError
+from fenshen.lang import tr
+from fenshen.recipe import Size, set_from_text
+
+if TYPE_CHECKING:
+    from fenshen.api import Plan, Run
+
+HELP = tr("Train a generator of pictures on DATA; without DATA, on handwritten digits that come along. Ctrl-C stops and saves.")
+
+
+def train(
+    data: Annotated[
+        str | None, typer.Argument(metavar="DATA", help=tr("folder, zip, tar, .npz, .parquet, hf://NAME, or digits (built in)"), show_default=False)
+    ] = None,
+    recipe: Annotated[
+        str | None, typer.Option("--recipe", metavar="NAME|FILE", help=tr("a ready recipe (gan, article) or a TOML file"), show_default=False)
+    ] = None,
+    changes: Set = None,
+    size: Annotated[Size | None, typer.Option("--size", help=tr("how large the networks are; chosen for the machine otherwise"), show_default=False)] = None,
+    minutes: Annotated[float | None, typer.Option("--minutes", help=tr("train this long"), show_default=False)] = None,
+    kimg: Annotated[float | None, typer.Option("--kimg", help=tr("train until so many thousand real pictures were shown"), show_default=False)] = None,
+    device: Device = None,
+    seed: Seed = None,
+    out: Annotated[str | None, typer.Option("--out", metavar="DIR", help=tr("the run folder; a new one under runs/ otherwise"), show_default=False)] = None,
+    resume: Annotated[str | None, typer.Option("--resume", metavar="RUN", help=tr("go on with a stopped run, exactly"), show_default=False)] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help=tr("show the whole plan and do nothing"))] = False,
+    json: Json = False,
+) -> None:
+    flags = {"DATA": data, "--recipe": recipe, "--set": changes, "--size": size, "--minutes": minutes, "--kimg": kimg, "--device": device,
+             "--seed": seed, "--out": out, "--dry-run": dry_run or None}  # fmt: skip
+    wishes = {"recipe": recipe or "gan", "minutes": minutes, "kimg": kimg, "size": size, "seed": seed, "device": device,
+              "changes": set_from_text(changes or [])}  # fmt: skip
+    speaker = Speaker(json)
+    if resume is not None:
+        _refuse([flag for flag, value in flags.items() if value])
+        _go_on(speaker, resume)
+    elif dry_run:
+        _dry_run(speaker, data, out, wishes)
+    else:
+        _start(speaker, data, out, wishes)
+
+
+def _refuse(flags: list[str]) -> None:
+    if flags:
+        text = "--resume goes on with the recipe and the data that the run began with: leave {flags} out, or train a new run without --resume"
+        raise RecipeError(text, flags=", ".join(flags))
+
+
+def _dry_run(speaker: Speaker, data: str | None, out: str | None, wishes: dict[str, Any]) -> None:
+    from fenshen import api
+    from fenshen.cli.watching import introduction
+
+    plan = api.plan(data, **wishes)
+    if not speaker.to_json:
+        speaker.say(plan.recipe.toml())
+        for line in introduction(plan):
+            speaker.say(line)
+        speaker.table(tr("Plan"), _plan_rows(plan))
+        speaker.table(tr("Timed, seconds per step"), ((name, f"{seconds:.4f}") for name, seconds in plan.probed.tried))
+        speaker.say(tr("Nothing was trained or written; leave --dry-run out to begin."), "bold")
+    speaker.answer(plan_values(plan))
+
+
+def _plan_rows(plan: Plan) -> list[tuple[str, str]]:
+    rows = [(tr("parameters of the {player}", player=tr(name)), f"{count:,}") for name, count in plan.parameters.items()]
+    end = datetime.now() + timedelta(seconds=plan.seconds)
+    return [
+        *rows,
+        (tr("memory, about"), bytes_in_words(plan.memory_bytes)),
+        (tr("seconds per kimg"), number(plan.seconds_per_kimg)),
+        (tr("kimg"), f"{plan.recipe.train.kimg:,}"),
+        (tr("takes"), duration(plan.seconds)),
+        (tr("would end"), f"{end:%Y-%m-%d %H:%M}"),
+    ]
+
+
+def _start(speaker: Speaker, data: str | None, out: str | None, wishes: dict[str, Any]) -> None:
+    from fenshen import api
+    from fenshen.cli.watching import Showing
+
+    showing, stopping = Showing(speaker), api.Stop()
+    try:
+        run = api.train(data, out=out, watcher=showing, stop=stopping, **wishes)
+    except KeyboardInterrupt:
+        _interrupted(showing.run.path if showing.run else None)
+    finally:
+        showing.close()
+    _ended(speaker, run, stopping.signal)
+
+
+def _go_on(speaker: Speaker, name: str) -> None:
+    from fenshen import api
+    from fenshen.cli.runs import finished
+    from fenshen.cli.watching import Showing
+    from fenshen.errors import RunFolderError
+
+    run = api.load(name)
+    if finished(run):
+        text = "{run} has finished: there is nothing to go on with; for more, train a new run with larger --minutes or --kimg"
+        raise RunFolderError(text, run=run.path)
+    showing, stopping = Showing(speaker), api.Stop()
+    try:
+        run = api.resume(name, watcher=showing, stop=stopping)
+    except KeyboardInterrupt:
+        _interrupted(run.path)
+    finally:
+        showing.close()
+    _ended(speaker, run, stopping.signal)
+
+
+def _interrupted(path: object) -> None:
+    """Ctrl-C before the first step, or a second one that would not wait."""
+    if path is None:
+        complain(tr("stopped before training began; there is no run"))
+    else:
+        complain(tr("stopped at once; what was saved last still stands: fenshen train --resume {run}", run=path))
+    stop(130)
+
+
+def _ended(speaker: Speaker, run: Run, signal: int) -> None:
+    log = run.log()
+    last = log[-1] if log else {}
+    speaker.answer({"run": str(run.path), "finished": not signal, "samples": str(run.folder.samples), "last": last})
+    if signal:
+        from fenshen.training.session import going_on
+
+        complain(going_on(run.folder))
+        stop(128 + signal)
+    grids = sorted(run.folder.samples.glob("[0-9]*.png"))
+    if grids:
+        speaker.say(tr("Samples: {path}", path=grids[-1]))
+    if (animation := run.folder.samples / "animation.webp").exists():
+        speaker.say(tr("How they came to be: {path}", path=animation))
+    speaker.say(tr("Make more: fenshen generate {run} --grid", run=run.path), "bold")
