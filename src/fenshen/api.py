@@ -77,9 +77,11 @@ class Run:
 
     def generate(self, count: int = 64, seed: int = 0, label: str | None = None, truncation: float = 1.0, *, by_class: bool = False) -> Pictures:
         """`count` new pictures. The same seed gives the same pictures, whatever the count; `truncation` < 1: typical, less various."""
+        _, made, _ = self.folder.load_sampler()
         parts = list(self.stream(count, seed, label, truncation, by_class=by_class))
         labels = [part for _, part in parts if part is not None]
-        return Pictures(np.concatenate([images for images, _ in parts]), np.concatenate(labels) if labels else None, self.classes)
+        told = np.concatenate(labels) if labels and not made.grouped else None
+        return Pictures(np.concatenate([images for images, _ in parts]), told, made.classes)
 
     @property
     def classes(self) -> tuple[str, ...]:

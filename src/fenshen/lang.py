@@ -23,7 +23,7 @@ def catalogue(name: str) -> dict[str, str]:
     return json.loads(path.read_text("utf-8")) if path.exists() else {}
 
 
-def tr(text: str, **values: object) -> str:
+def tr(text: str, /, **values: object) -> str:
     """`text` in the reader's language with its {fields} filled in."""
     said = catalogue(language()).get(text, text)
     return said.format(**values) if values else said

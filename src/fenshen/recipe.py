@@ -68,7 +68,8 @@ class Gan(Section):
     network: Literal["conv", "residual", "dcgan", "mlp"] = Field("conv", description="conv, residual (R3GAN's block), dcgan or mlp (the articles')")
     size: Size | None = Field(None, description="nano, small, base, large: derives every width; derived from device and resolution")
     latent: Annotated[int, Field(ge=1, le=1024)] = Field(64, description="length of the latent vector z")
-    condition: Literal["auto", "label", "none"] = Field("auto", description="what the model is told; auto: the label where there is one")
+    condition: Literal["auto", "label", "none"] = Field("auto", description="which labels the model is told; auto: the classes where there are any")
+    groups: Annotated[int, Field(ge=0, le=1000)] | None = Field(None, description="without labels: told which of so many found groups; 0: nothing; derived")
     objective: Literal["minimax", "nonsaturating", "lsgan", "wgan", "wgan-gp", "hinge", "relativistic"] = "relativistic"
     penalty: Penalty = Penalty()
     critic_steps: Annotated[int, Field(ge=1, le=20)] | None = Field(None, description="critic updates per generator update; derived from the objective")

@@ -39,12 +39,16 @@ Tensors = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Made:
-    """What a trained model makes: the shape of a sample, the names of its classes and how often each was seen."""
+    """What a trained model makes: the shape of a sample, the names of its classes and how often each was seen.
+
+    `grouped`: the classes were found by the machine (`fenshen.data.groups`), no person gave them.
+    """
 
     channels: int
     size: tuple[int, ...]
     classes: tuple[str, ...] = ()
     shares: tuple[float, ...] = ()
+    grouped: bool = False
 
     @property
     def space(self) -> Grid:
@@ -148,6 +152,11 @@ class RunFolder:
     @property
     def state(self) -> Path:
         return self.path / "state" / "last.safetensors"
+
+    @property
+    def groups(self) -> Path:
+        """Which found group each picture is in, for runs on unlabelled pictures."""
+        return self.path / "state" / "groups.safetensors"
 
     @property
     def samples(self) -> Path:

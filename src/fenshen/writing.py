@@ -24,6 +24,7 @@ from fenshen.media.image import grid, save_picture
 
 Stream = Iterable[tuple[np.ndarray, np.ndarray | None]]
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EEXIST, errno.ENOTEMPTY)
 LARGEST_GRID = 100_000_000  # Pixels.
 EARLIEST = (1980, 1, 1, 0, 0, 0)  # A zip member's date; a fixed one keeps the same pictures the same bytes.
 
@@ -128,6 +129,6 @@ def _writing(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in FULL:
             raise OutOfSpaceError("the disk is full: {path} was not written", path=path) from None
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EEXIST, errno.ENOTEMPTY):
+        if error.errno in REFUSED:
             raise FenshenError("{path} cannot be written ({problem}): name another place with --out", path=path, problem=error.strerror) from None
         raise

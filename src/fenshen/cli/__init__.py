@@ -14,7 +14,7 @@ import fenshen
 from fenshen.cli import generate, look, runs, train
 from fenshen.cli.console import complain
 from fenshen.errors import FenshenError
-from fenshen.lang import tr
+from fenshen.lang import language, tr
 
 ABOUT = tr("Train generative models from scratch, on your own files, on your own machine.")
 FIRST_STEPS = tr("""First steps:
@@ -66,8 +66,18 @@ def _terminated(number: int, frame: FrameType | None) -> None:
     raise SystemExit(128 + number)
 
 
+def _translate_frames() -> None:
+    """The frames that typer draws around help and mistakes."""
+    from typer import rich_utils
+
+    rich_utils.ARGUMENTS_PANEL_TITLE, rich_utils.OPTIONS_PANEL_TITLE = tr("Arguments"), tr("Options")
+    rich_utils.COMMANDS_PANEL_TITLE, rich_utils.ERRORS_PANEL_TITLE = tr("Commands"), tr("Error")
+
+
 def main() -> None:
     """The program `fenshen`."""
+    if language() != "en":
+        _translate_frames()
     signal.signal(signal.SIGTERM, _terminated)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # A terminal without UTF-8 shows question marks instead of failing.

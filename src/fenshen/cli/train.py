@@ -62,6 +62,7 @@ def _dry_run(speaker: Speaker, data: str | None, out: str | None, wishes: dict[s
     from fenshen import api
     from fenshen.cli.watching import introduction
 
+    speaker.say(tr("Reading the pictures and timing a few steps, about 15 seconds …"))
     plan = api.plan(data, **wishes)
     if not speaker.to_json:
         speaker.say(plan.recipe.toml())
@@ -91,6 +92,7 @@ def _start(speaker: Speaker, data: str | None, out: str | None, wishes: dict[str
     from fenshen.cli.watching import Showing
 
     showing, stopping = Showing(speaker), api.Stop()
+    speaker.say(tr("Reading the pictures and timing a few steps, about 15 seconds …"))
     try:
         run = api.train(data, out=out, watcher=showing, stop=stopping, **wishes)
     except KeyboardInterrupt:

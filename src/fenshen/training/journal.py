@@ -33,6 +33,11 @@ class Journal:
         with enough_space(run.path / "log.jsonl"):
             (run.path / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
 
+    @property
+    def since_tick(self) -> bool:
+        """Whether any step was taken since the last line."""
+        return bool(self.counts)
+
     def add(self, report: Report) -> None:
         """One more step, without waiting for the device."""
         values = report.losses | {name: value.float().mean() for name, value in report.signals.items()}

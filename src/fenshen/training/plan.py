@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from fenshen.data import Dataset
+from fenshen.data.groups import default_groups, group
 from fenshen.errors import RecipeError
 from fenshen.recipe import Recipe
 from fenshen.run import Made
@@ -32,16 +35,30 @@ def pick_device(wanted: str) -> torch.device:
     return device
 
 
-def describe(recipe: Recipe, dataset: Dataset) -> Made:
-    """What a model trained by this recipe on this data makes."""
-    size = (dataset.resolution, dataset.resolution)
-    wanted = recipe.model.condition
-    if wanted == "label" and dataset.labels is None:
+def told_data(recipe: Recipe, dataset: Dataset) -> Dataset:
+    """The data with the labels that the model is told: its own, found groups, or none. `recipe` is complete."""
+    if uses_labels(recipe, dataset):
+        return dataset
+    if recipe.model.groups:
+        return group(dataset, recipe.model.groups, recipe.train.seed)
+    return replace(dataset, labels=None, classes=())
+
+
+def uses_labels(recipe: Recipe, dataset: Dataset) -> bool:
+    """Whether the model is told the pictures' own labels. RecipeError where it should be and there are none."""
+    labelled = dataset.labels is not None and len(dataset.classes) > 1
+    if recipe.model.condition == "label" and not labelled:
         raise RecipeError("model.condition=label, but the pictures have no labels: put each class in a folder of its own, or set model.condition=none")
-    if wanted == "none" or dataset.labels is None or len(dataset.classes) < 2:
-        return Made(CHANNELS[dataset.channels], size)
+    return labelled and recipe.model.condition != "none"
+
+
+def describe(recipe: Recipe, dataset: Dataset) -> Made:
+    """What a model trained on this data (after `told_data`) makes."""
+    size, channels = (dataset.resolution, dataset.resolution), CHANNELS[dataset.channels]
+    if dataset.labels is None:
+        return Made(channels, size)
     counts = [int((dataset.labels[dataset.train] == i).sum()) for i in range(len(dataset.classes))]
-    return Made(CHANNELS[dataset.channels], size, dataset.classes, tuple(count / sum(counts) for count in counts))
+    return Made(channels, size, dataset.classes, tuple(count / sum(counts) for count in counts), bool(recipe.model.groups))
 
 
 def complete(recipe: Recipe, dataset: Dataset, device: torch.device) -> Recipe:
@@ -58,6 +75,7 @@ def complete(recipe: Recipe, dataset: Dataset, device: torch.device) -> Recipe:
         "model.size": model.size or default_size(device, dataset.resolution),
         "model.penalty.kind": kind,
         "model.penalty.gamma": default_gamma(kind, dataset.resolution) if model.penalty.gamma is None else model.penalty.gamma,
+        "model.groups": 0 if uses_labels(recipe, dataset) else default_groups(count) if model.groups is None else model.groups,
         "model.critic_steps": model.critic_steps or (5 if wasserstein else 1),
         "model.clip_weights": (0.01 if model.objective == "wgan" else 0.0) if model.clip_weights is None else model.clip_weights,
         "train.batch": train.batch or (64 if count >= 64 else max(4, 2 ** (count.bit_length() - 1))),

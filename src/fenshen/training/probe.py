@@ -75,7 +75,7 @@ def probe(recipe: Recipe, made: Made, dataset: Dataset, device: torch.device, se
             trainers.append((choice, trainer, []))
     if not trainers:
         return probe(recipe.set({"train.precision": "fp32"}), made, dataset, device, seconds)
-    while any(not times for _, _, times in trainers) or (time.monotonic() < end and len(trainers[0][2]) < 20):
+    while any(not times for _, _, times in trainers) or (time.monotonic() < end and len(trainers[0][2]) < (20 if len(trainers) > 1 else 5)):
         for choice, trainer, times in trainers:
             torch.set_num_threads(int(str(choice["train.threads"])))
             times.append(_timed(trainer))

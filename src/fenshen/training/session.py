@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from fenshen.recipe import Recipe
 from fenshen.run import Made, RunFolder, read_tensors, write_atomically, write_tensors
 from fenshen.training.journal import Journal
 from fenshen.training.loop import Report, Trainer
-from fenshen.training.plan import complete, describe, pick_device
+from fenshen.training.plan import complete, describe, pick_device, told_data
 from fenshen.training.probe import Probed, check_memory, probe
 
 HURRY_FROM = 0.75
@@ -102,6 +102,9 @@ def make_plan(recipe: Recipe, watcher: Watcher) -> Plan:
     device = pick_device(recipe.train.device)
     dataset = prepare(recipe.data, seed=recipe.train.seed, say=watcher.said)
     recipe = complete(recipe, dataset, device)
+    if recipe.model.groups:
+        watcher.said(tr("finding {count} groups in the unlabelled pictures, to tell the model which it makes", count=recipe.model.groups))
+    dataset = told_data(recipe, dataset)
     made = describe(recipe, dataset)
     memory = check_memory(recipe, made, device)
     with enough_memory(recipe):
@@ -142,6 +145,8 @@ def start(recipe: Recipe, out: Path | None, watcher: Watcher, stop: Stop) -> Run
     run = RunFolder.create(out, Path(recipe.data.source.removeprefix("hf://")).stem or "run")
     write_atomically(run.path / "recipe.toml", plan.recipe.toml().encode())
     run.write_json("data.json", _data_record(plan.dataset))
+    if plan.made.grouped and plan.dataset.labels is not None:
+        write_tensors(run.groups, {"groups": torch.from_numpy(plan.dataset.labels)}, {"classes": plan.dataset.classes})
     trainer = Trainer(plan.recipe, plan.made, plan.dataset, plan.device)
     return Session(plan, run, trainer, watcher, stop, 0.0).train()
 
@@ -154,6 +159,11 @@ def resume(run: RunFolder, watcher: Watcher, stop: Stop) -> RunFolder:
     dataset = prepare(recipe.data, seed=recipe.train.seed, say=watcher.said)
     if dataset.fingerprint != run.read_json("data.json")["fingerprint"]:
         raise RunFolderError("the pictures in {source} have changed since this run began: bring the old ones back, or train a new run", source=recipe.data.source)
+    if recipe.model.groups:
+        groups, found = read_tensors(run.groups)
+        dataset = replace(dataset, labels=groups["groups"].numpy(), classes=tuple(found["classes"]))
+    else:
+        dataset = told_data(recipe, dataset)
     made = describe(recipe, dataset)
     tensors, header = read_tensors(run.state)
     trainer = Trainer(recipe, made, dataset, device)
@@ -205,7 +215,8 @@ class Session:
                     self._tick(journal, shown_before)
                 elif time.monotonic() - self.saved > SAVE_SECONDS:
                     self.save(shown_before)
-            self._tick(journal, shown_before)
+            if journal.since_tick or not self.run.state.exists():
+                self._tick(journal, shown_before)
             if not self.stop.signal:
                 journal.finish()
         return self.run
