@@ -18,15 +18,15 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-import fenshen  # noqa: I001  first: it sets what must be set before torch is imported
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+import fenshen
 from fenshen.data import Dataset, prepare
-from fenshen.media.image import to_tensor
 from fenshen.measure.distances import frechet_distance
+from fenshen.media.image import to_tensor
 from fenshen.recipe import Data, set_from_text
 from fenshen.training.plan import CHANNELS, pick_device
 
@@ -57,7 +57,9 @@ class Classifier(nn.Module):
     def read(self, pictures_NHWC: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Features (N, 64) and the likeliest class (N) of uint8 pictures."""
         device = next(self.parameters()).device
-        features = [self.body(to_tensor(np.ascontiguousarray(part)).to(device)) for part in np.array_split(pictures_NHWC, -(-len(pictures_NHWC) // 500))]
+        features = [
+            self.body(to_tensor(np.ascontiguousarray(part)).to(device)) for part in np.array_split(pictures_NHWC, -(-len(pictures_NHWC) // 500))
+        ]
         return torch.cat(features).cpu().double().numpy(), torch.cat([self.head(h) for h in features]).argmax(1).cpu().numpy()
 
 

@@ -19,18 +19,18 @@ from datetime import date
 from pathlib import Path
 from statistics import median
 
-import fenshen  # noqa: F401, I001  first: it sets what must be set before torch is imported
 import numpy as np
 import torch
 from torch.nn.functional import softplus
 
+import fenshen  # noqa: F401  first: it sets what must be set before torch is imported
 from fenshen.data import Dataset, prepare
 from fenshen.families.gan import GAN
 from fenshen.recipe import Data, Recipe, load_recipe
+from fenshen.run import Made
 from fenshen.training.loop import Trainer
 from fenshen.training.plan import complete, describe, pick_device
 from fenshen.training.probe import probe
-from fenshen.run import Made
 
 HISTORY = Path(__file__).with_name("history.jsonl")
 
@@ -41,7 +41,9 @@ def made_dataset(resolution: int) -> Dataset:
     pictures = rng.integers(0, 256, (12_000, resolution, resolution, 1), np.uint8)
     like = prepare(Data(source="digits"))
     everything = np.arange(len(pictures))
-    return replace(like, pictures=pictures, labels=rng.integers(0, 10, len(pictures)), train=everything, held_out=everything[:0], resolution=resolution)
+    return replace(
+        like, pictures=pictures, labels=rng.integers(0, 10, len(pictures)), train=everything, held_out=everything[:0], resolution=resolution
+    )
 
 
 def plain_loop(recipe: Recipe, made: Made, dataset: Dataset, device: torch.device, penalised: float) -> Callable[[], None]:
@@ -124,7 +126,8 @@ def main() -> None:
     speeds = {name: round(options.batch / median(values[2:]), 1) for name, values in times.items()}
     line = {
         "benchmark": "throughput", "date": str(date.today()), "resolution": options.resolution, "batch": options.batch, "rounds": options.rounds,
-        "device": torch.cuda.get_device_name() if device.type == "cuda" else f"cpu, {recipe.train.threads} threads", "precision": recipe.train.precision,
+        "device": torch.cuda.get_device_name() if device.type == "cuda" else f"cpu, {recipe.train.threads} threads",
+        "precision": recipe.train.precision,
         "pictures_per_second": speeds, "ratio": {name: round(speeds["ours"] / speed, 2) for name, speed in speeds.items()},
     }  # fmt: skip
     print(json.dumps(line, indent=1))

@@ -32,7 +32,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test that reaches for the network fails."""
     connect = socket.socket.connect
 
-    def guarded(self: socket.socket, address: Any) -> None:  # noqa: ANN401
+    def guarded(self: socket.socket, address: Any) -> None:
         if self.family not in (socket.AF_UNIX,) and address[0] not in ("127.0.0.1", "::1", "localhost"):
             raise RuntimeError(f"a test tried to reach {address}")
         connect(self, address)

@@ -28,7 +28,9 @@ LONG = (*FAST, "--kimg", "300", "--set", "train.ticks=1000")  # Long enough to b
 PROGRAM = (sys.executable, "-m", "fenshen")
 
 
-def fenshen(*words: object, cwd: Path | None = None, lang: str = "en", code: int | None = 0, limit: int | None = None) -> subprocess.CompletedProcess[str]:
+def fenshen(
+    *words: object, cwd: Path | None = None, lang: str = "en", code: int | None = 0, limit: int | None = None
+) -> subprocess.CompletedProcess[str]:
     """Runs the command line and checks its exit code; `limit`: largest file it may write, in bytes."""
 
     def small_files() -> None:
@@ -139,11 +141,11 @@ def bad_data(folder: Path) -> dict[str, tuple[list[object], str]]:
 
 
 NAMES = [
-    "missing path", "empty folder", "no picture", "one picture", "a file, not a folder", "bomb", "nothing readable", "zip that climbs out", "zip bomb",
-    "torn npz", "too high a resolution", "impossible resolution", "labels that are not there", "unknown key", "unknown section", "wrong unit", "no value",
-    "negative time", "unknown recipe", "recipe with an unknown key", "recipe that is no TOML", "unknown device", "absent device",
-    "no run to go on with", "resume and data", "resume and set", "a folder in use",
-]  # fmt: skip
+    *("missing path", "empty folder", "no picture", "one picture", "a file, not a folder", "bomb", "nothing readable"),
+    *("zip that climbs out", "zip bomb", "torn npz", "too high a resolution", "impossible resolution", "labels that are not there"),
+    *("unknown key", "unknown section", "wrong unit", "no value", "negative time", "unknown recipe", "recipe with an unknown key"),
+    *("recipe that is no TOML", "unknown device", "absent device", "no run to go on with", "resume and data", "resume and set", "a folder in use"),
+]
 
 
 @pytest.fixture(scope="session")
@@ -176,7 +178,8 @@ def test_a_mistake_in_chinese(tmp_path: Path) -> None:
 
 
 def test_a_bug_shows_its_traceback() -> None:
-    code = "import fenshen.api\nfenshen.api.load = lambda name: 1 / 0\nimport sys; sys.argv = ['fenshen', 'generate', 'x']\nfrom fenshen.cli import main; main()"
+    code = "import fenshen.api, sys\nfenshen.api.load = lambda name: 1 / 0\nsys.argv = ['fenshen', 'generate', 'x']\n"
+    code += "from fenshen.cli import main; main()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 1 and "Traceback" in done.stderr and "ZeroDivisionError" in done.stderr
 
@@ -375,7 +378,8 @@ def test_label_and_truncation(run: Path, here: Callable[..., str], tmp_path: Pat
 @pytest.mark.parametrize(("words", "expected"), [
     (["--label", "cat"], "no label cat"), (["--truncation", "9"], "--truncation"), (["--out", "a.jpg"], "cannot write"),
     (["--out", "a.npz", "--format", "png"], "--format"), (["--count", "99999", "--grid"], "too large"), (["--device", "tpu"], "--device"),
-    (["--out", "/proc/nix/a"], "cannot be written"), (["--out", "/proc/nix/a.png"], "cannot be written"), (["--out", "/proc/nix/a.npz"], "cannot be written"),
+    (["--out", "/proc/nix/a"], "cannot be written"), (["--out", "/proc/nix/a.png"], "cannot be written"),
+    (["--out", "/proc/nix/a.npz"], "cannot be written"),
 ])  # fmt: skip
 def test_bad_wishes(words: list[str], expected: str, run: Path, here: Callable[..., str], tmp_path: Path) -> None:
     said = here(2, "generate", run, *words)
@@ -459,3 +463,12 @@ def test_deleting_a_run_deletes_its_prepared_pictures(here: Callable[..., str], 
     assert prepared()
     here(0, "runs", "delete", "b", "--yes")
     assert not prepared() and len(list(data.iterdir())) == 30
+
+
+# docs
+
+
+def test_the_page_about_the_command_line_is_current() -> None:
+    from fenshen.cli.docs import page
+
+    assert (Path(__file__).parents[1] / "docs" / "cli.md").read_text("utf-8") == page(), "run: make docs"

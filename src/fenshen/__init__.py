@@ -1,7 +1,7 @@
 """fenshen (分身, "a second self"): generative models from scratch, on your own files, on your own machine.
 
-    run = fenshen.train("photos/", minutes=10)
-    run.generate(64, seed=1).save("grid.png")
+run = fenshen.train("photos/", minutes=10)
+run.generate(64, seed=1).save("grid.png")
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fenshen.api import Pictures, Run, load, look, plan, resume, runs, train
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401
+def __getattr__(name: str) -> Any:
     """The API, imported when first asked for: torch takes seconds."""
     if name in __all__:
         from fenshen import api

@@ -21,7 +21,7 @@ from fenshen.training import session
 from fenshen.training.plan import pick_device
 from fenshen.training.session import Plan, Stop, Watcher
 
-__all__ = ["Pictures", "Plan", "Run", "Stop", "Watcher", "describe_recipe", "load", "look", "plan", "resume", "runs", "train"]
+__all__ = ["Pictures", "Plan", "Report", "Run", "Stop", "Watcher", "describe_recipe", "load", "look", "plan", "resume", "runs", "train"]
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,10 @@ class Pictures:
             if path.suffix.lower() != ".npz":
                 return save_picture(grid(self.images, flatten=True), path)
             images = self.images[..., 0] if self.images.shape[3] == 1 else self.images
-            arrays = {"images": images} | ({} if self.labels is None else {"labels": self.labels})
-            np.savez_compressed(path, **arrays)
+            if self.labels is None:
+                np.savez_compressed(path, images=images)
+            else:
+                np.savez_compressed(path, images=images, labels=self.labels)
         return path
 
 
@@ -94,7 +96,7 @@ def describe_recipe(
     kimg: float | None = None, size: str | None = None, seed: int | None = None, device: str | None = None, changes: dict[str, Any] | None = None,
 ) -> Recipe:  # fmt: skip
     """The recipe that these arguments ask for: a ready one's name, a TOML file or a Recipe, with changes on top."""
-    base = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+    base = recipe if isinstance(recipe, Recipe) else load_recipe(os.fspath(recipe))
     named = {"data.source": None if source is None else os.fspath(source), "train.minutes": minutes, "train.kimg": kimg,
              "model.size": size, "train.seed": seed, "train.device": device}  # fmt: skip
     return base.set({key: value for key, value in named.items() if value is not None} | (changes or {}))
@@ -113,7 +115,9 @@ def train(
     return Run(session.start(wanted, None if out is None else Path(out), watcher or Watcher(), stop or Stop()))
 
 
-def plan(source: str | os.PathLike[str] | None = None, recipe: str | os.PathLike[str] | Recipe = "gan", *, watcher: Watcher | None = None, **wishes: Any) -> Plan:
+def plan(
+    source: str | os.PathLike[str] | None = None, recipe: str | os.PathLike[str] | Recipe = "gan", *, watcher: Watcher | None = None, **wishes: Any
+) -> Plan:
     """What `train` would do: the complete recipe, parameters, memory, seconds per kimg from timed real steps."""
     return session.make_plan(describe_recipe(source, recipe, **wishes), watcher or Watcher())
 

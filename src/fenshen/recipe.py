@@ -69,10 +69,14 @@ class Gan(Section):
     size: Size | None = Field(None, description="nano, small, base, large: derives every width; derived from device and resolution")
     latent: Annotated[int, Field(ge=1, le=1024)] = Field(64, description="length of the latent vector z")
     condition: Literal["auto", "label", "none"] = Field("auto", description="which labels the model is told; auto: the classes where there are any")
-    groups: Annotated[int, Field(ge=0, le=1000)] | None = Field(None, description="without labels: told which of so many found groups; 0: nothing; derived")
+    groups: Annotated[int, Field(ge=0, le=1000)] | None = Field(
+        None, description="without labels: told which of so many found groups; 0: nothing; derived"
+    )
     objective: Literal["minimax", "nonsaturating", "lsgan", "wgan", "wgan-gp", "hinge", "relativistic"] = "relativistic"
     penalty: Penalty = Penalty()
-    critic_steps: Annotated[int, Field(ge=1, le=20)] | None = Field(None, description="critic updates per generator update; derived from the objective")
+    critic_steps: Annotated[int, Field(ge=1, le=20)] | None = Field(
+        None, description="critic updates per generator update; derived from the objective"
+    )
     clip_weights: NotNegative | None = Field(None, description="largest absolute critic weight; 0.01 for wgan, else none (0)")
     label_smoothing: Annotated[float, Field(ge=0, le=0.5)] = Field(0.0, description="real targets 1 - this (minimax, nonsaturating, lsgan)")
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="in the critic")
@@ -94,7 +98,7 @@ class Train(Section):
     lr_burn_in: Positive = Field(1.0, description="learning rate starts at this multiple and comes down to 1 by cosine")
     lr_end: Fraction = Field(0.1, description="part of the learning rate left at the end")
     anneal_from: Fraction = Field(0.5, description="part of the plan after which the learning rate falls")
-    beta1: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    beta1: Annotated[float, Field(ge=0, lt=1)] = 0.5
     beta2: Annotated[float, Field(gt=0, lt=1)] = 0.99
     beta2_start: Annotated[float, Field(gt=0, lt=1)] | None = Field(None, description="β2 at the start of the burn-in")
     burn_in: Fraction = Field(0.2, description="part of the plan over which γ, β2, learning rate and augmentation move by cosine")
@@ -102,7 +106,9 @@ class Train(Section):
     clip_norm: NotNegative = Field(0.0, description="largest gradient norm per player; 0: off")
     clip_value: NotNegative = Field(0.0, description="largest gradient value; 0: off")
     ema_half_life_kimg: NotNegative | None = Field(None, description="half-life of the averaged weights; derived from the plan")
-    augmentation: Literal["auto", "off", "adaptive", "fixed"] = Field("auto", description="of what the critic sees; auto: adaptive where the set is small")
+    augmentation: Literal["auto", "off", "adaptive", "fixed"] = Field(
+        "auto", description="of what the critic sees; auto: adaptive where the set is small"
+    )
     augmentation_strength: Fraction = Field(0.0, description="where it starts (adaptive) or ends after the burn-in (fixed)")
     augmentation_target: Fraction = Field(0.6, description="r_t at which the adaptive strength settles")
     augmentation_cap: Fraction = Field(0.85, description="largest adaptive strength")

@@ -1,10 +1,10 @@
 """A run is a folder: recipe, weights, the exact state of training, log and samples. No pickle anywhere.
 
-    recipe.toml            the complete recipe
-    weights.safetensors    the averaged generator, and in its header all that is needed to build and feed it
-    state/last.safetensors raw and averaged weights, optimisers, counters: training goes on from here, exactly
-    data.json              what it was trained on: fingerprint, counts, classes, files that could not be read
-    log.jsonl  samples/  tensorboard/
+recipe.toml            the complete recipe
+weights.safetensors    the averaged generator, and in its header all that is needed to build and feed it
+state/last.safetensors raw and averaged weights, optimisers, counters: training goes on from here, exactly
+data.json              what it was trained on: fingerprint, counts, classes, files that could not be read
+log.jsonl  samples/  tensorboard/
 """
 
 from __future__ import annotations
@@ -109,7 +109,9 @@ def read_tensors(path: Path, device: str = "cpu") -> tuple[Tensors, dict[str, An
     except FileNotFoundError:
         raise RunFolderError("there is no {path}: this run has saved nothing yet, or the file was moved", path=path) from None
     except (SafetensorError, KeyError, json.JSONDecodeError, OSError) as error:
-        raise RunFolderError("{path} is damaged or not of fenshen ({problem}): restore it from a copy, or train again", path=path, problem=error) from None
+        raise RunFolderError(
+            "{path} is damaged or not of fenshen ({problem}): restore it from a copy, or train again", path=path, problem=error
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -182,13 +184,16 @@ class RunFolder:
         """The averaged generator, ready to sample; executes nothing from the file."""
         tensors, header = read_tensors(self.weights)
         try:
-            made = Made(**{k: tuple(v) if isinstance(v, list) else v for k, v in header["made"].items()})
+            said = header["made"]
+            made = Made(said["channels"], tuple(said["size"]), tuple(said["classes"]), tuple(said["shares"]), said["grouped"])
             model = Recipe.model_validate({"model": header["model"]}).model
             sampler = Sampler(made.space, made.told, model)
             sampler.load_state_dict(tensors)
         except (RuntimeError, KeyError, TypeError, ValueError) as error:
             problem = str(error).splitlines()[0]
-            raise RunFolderError("{path} does not fit its own description ({problem}): restore it from a copy", path=self.weights, problem=problem) from None
+            raise RunFolderError(
+                "{path} does not fit its own description ({problem}): restore it from a copy", path=self.weights, problem=problem
+            ) from None
         return sampler.to(torch.device(device)).eval(), made, header
 
     def log(self) -> list[dict[str, Any]]:

@@ -66,7 +66,9 @@ def test_objective_network_condition(objective: str, network: str, condition: st
     check_cell(PICTURE, TOLD[condition], gan, "rmsprop" if objective == "wgan" else "adam")
 
 
-@pytest.mark.parametrize("space", [Grid(1, (64,)), Grid(2, (50,)), Grid(1, (4, 8, 8)), Grid(3, (9, 9)), Grid(4, (16, 16)), Grid(1, (13, 21))], ids=str)
+@pytest.mark.parametrize(
+    "space", [Grid(1, (64,)), Grid(2, (50,)), Grid(1, (4, 8, 8)), Grid(3, (9, 9)), Grid(4, (16, 16)), Grid(1, (13, 21))], ids=str
+)
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("condition", TOLD)
 def test_one_two_and_three_axes(space: Grid, network: str, condition: str) -> None:

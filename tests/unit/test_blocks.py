@@ -1,6 +1,7 @@
 """Sizes of pyramids, resampling, and initialisation."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ from fenshen.space import Grid
 @given(st.integers(8, 256))
 def test_every_side_from_8_to_256_is_covered_with_little_waste(side: int) -> None:
     sizes = halvings((side, side), 4)
-    assert 4 <= sizes[0][0] <= 8 and all(b[0] == 2 * a[0] for a, b in zip(sizes, sizes[1:], strict=False))
+    assert 4 <= sizes[0][0] <= 8 and all(b[0] == 2 * a[0] for a, b in pairwise(sizes))
     assert side <= sizes[-1][0] < side * 1.25
 
 

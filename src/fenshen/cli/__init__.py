@@ -31,7 +31,7 @@ A run is a folder. RUN is its path, or its name under runs/. Nothing is sent any
 class Verbs(TyperGroup):
     """Turns a person's mistake into one or two lines and exit code 2, and an interruption into 130; bugs keep their traceback."""
 
-    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401
+    def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except FenshenError as error:

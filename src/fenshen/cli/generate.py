@@ -26,12 +26,15 @@ def generate(
     run: RunName,
     count: Annotated[int, typer.Option("--count", metavar="N", min=1, help=tr("how many; any number fits into memory"))] = 64,
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, max=2**63 - 1, help=tr("another seed, other pictures"))] = 0,
-    label: Annotated[str | None, typer.Option("--label", metavar="NAME", help=tr("only this label; all of them otherwise"), show_default=False)] = None,
+    label: Annotated[
+        str | None, typer.Option("--label", metavar="NAME", help=tr("only this label; all of them otherwise"), show_default=False)
+    ] = None,
     truncation: Annotated[float, typer.Option("--truncation", help=tr("below 1: more typical, less various"))] = 1.0,
     by_class: Annotated[bool, typer.Option("--by-class", help=tr("one label after the other; in a grid, one per column"))] = False,
     grid: Annotated[bool, typer.Option("--grid", help=tr("all in one picture"))] = False,
     out: Annotated[
-        str | None, typer.Option("--out", metavar="PATH", help=tr("a folder, a picture (a grid), or FILE.npz; otherwise in the run"), show_default=False)
+        str | None,
+        typer.Option("--out", metavar="PATH", help=tr("a folder, a picture (a grid), or FILE.npz; otherwise in the run"), show_default=False),
     ] = None,
     format: Annotated[Format | None, typer.Option("--format", help=tr("png, unless --out says another"), show_default=False)] = None,
     device: Device = None,
@@ -40,18 +43,20 @@ def generate(
     from fenshen import api, writing
 
     speaker = Speaker(json)
-    made = api.load(run)
-    target = choose_target(made, out, format, grid, default_name(seed, label, truncation, by_class))
-    classes = made.classes
-    stream = made.stream(count, seed, label, truncation, by_class=by_class, device=device or "auto")
-    stamp = writing.stamp_of(made.path.resolve().name, Seed=seed)
+    found = api.load(run)
+    target = choose_target(found, out, format, grid, default_name(seed, label, truncation, by_class))
+    _, made, _ = found.folder.load_sampler()
+    stream = found.stream(count, seed, label, truncation, by_class=by_class, device=device or "auto")
+    if made.grouped:  # Nobody gave these labels; they mean nothing outside of the run.
+        stream = ((pictures, None) for pictures, _ in stream)
+    stamp = writing.stamp_of(found.path.resolve().name, Seed=seed)
     match target.kind:
         case "npz":
             writing.write_npz(stream, target.path, count, stamp)
         case "grid":
-            writing.write_grid(stream, target.path, len(classes) if by_class and classes else None, count, stamp)
+            writing.write_grid(stream, target.path, len(made.classes) if by_class and made.classes else None, count, stamp)
         case "folder":
-            writing.write_folder(stream, target.path, target.suffix, classes, stamp, replace=target.ours)
+            writing.write_folder(stream, target.path, target.suffix, made.classes, stamp, replace=target.ours)
     speaker.say(tr("{count} pictures: {path}", count=f"{count:,}", path=target.path))
     speaker.answer({"out": str(target.path), "kind": target.kind, "count": count, "seed": seed, "label": label, "truncation": truncation})
 
@@ -79,7 +84,7 @@ def choose_target(run: Run, out: str | None, format: Format | None, grid: bool, 
     path = Path(out).expanduser()
     named = path.suffix.lower()
     if named in (*PICTURES, ".npz") and not path.is_dir():
-        if suffix and suffix != named or (grid and named == ".npz"):
+        if (suffix and suffix != named) or (grid and named == ".npz"):
             raise RecipeError("--out {path} is a {named} file: leave --format and --grid out, or name another file", path=out, named=named)
         return Target("npz" if named == ".npz" else "grid", path)
     if is_picture_name(path) or named in STRANGE:

@@ -105,7 +105,7 @@ def timing(plan: Plan) -> Iterable[tuple[str, str]]:
     """What a thousand pictures cost and what ten minutes give."""
     per_second, train = plan.probed.pictures_per_second, len(plan.dataset.train)
     yield tr("speed"), tr("{rate} pictures a second, {seconds} s for a thousand", rate=number(per_second), seconds=number(plan.seconds_per_kimg))
-    yield tr("settings"), plan.probed.tried and min(plan.probed.tried, key=lambda entry: entry[1])[0] or ""
+    yield tr("settings"), (plan.probed.tried and min(plan.probed.tried, key=lambda entry: entry[1])[0]) or ""
     shown = per_second * 60 * MINUTES
     text = tr("{kimg} thousand pictures shown, each of them {times} times", kimg=number(shown / 1000), times=number(shown / train))
     yield tr("{minutes} minutes give", minutes=MINUTES), text

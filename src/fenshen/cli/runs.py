@@ -129,7 +129,9 @@ def delete(
     used = fingerprint in {_fingerprint(other) for other in api.runs() if other.path.resolve() != found.path.resolve()}
     found.folder.delete()
     freed = 0 if used or fingerprint is None else cache.delete(fingerprint)
-    speaker.say(tr("Deleted {run} ({size}) and {freed} of prepared pictures.", run=found.path, size=bytes_in_words(size), freed=bytes_in_words(freed)))
+    speaker.say(
+        tr("Deleted {run} ({size}) and {freed} of prepared pictures.", run=found.path, size=bytes_in_words(size), freed=bytes_in_words(freed))
+    )
     speaker.answer({"deleted": str(found.path), "bytes": size, "prepared_bytes": freed})
 
 

@@ -28,12 +28,18 @@ def train(
         str | None, typer.Option("--recipe", metavar="NAME|FILE", help=tr("a ready recipe (gan, article) or a TOML file"), show_default=False)
     ] = None,
     changes: Set = None,
-    size: Annotated[Size | None, typer.Option("--size", help=tr("how large the networks are; chosen for the machine otherwise"), show_default=False)] = None,
+    size: Annotated[
+        Size | None, typer.Option("--size", help=tr("how large the networks are; chosen for the machine otherwise"), show_default=False)
+    ] = None,
     minutes: Annotated[float | None, typer.Option("--minutes", help=tr("train this long"), show_default=False)] = None,
-    kimg: Annotated[float | None, typer.Option("--kimg", help=tr("train until so many thousand real pictures were shown"), show_default=False)] = None,
+    kimg: Annotated[
+        float | None, typer.Option("--kimg", help=tr("train until so many thousand real pictures were shown"), show_default=False)
+    ] = None,
     device: Device = None,
     seed: Seed = None,
-    out: Annotated[str | None, typer.Option("--out", metavar="DIR", help=tr("the run folder; a new one under runs/ otherwise"), show_default=False)] = None,
+    out: Annotated[
+        str | None, typer.Option("--out", metavar="DIR", help=tr("the run folder; a new one under runs/ otherwise"), show_default=False)
+    ] = None,
     resume: Annotated[str | None, typer.Option("--resume", metavar="RUN", help=tr("go on with a stopped run, exactly"), show_default=False)] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help=tr("show the whole plan and do nothing"))] = False,
     json: Json = False,
@@ -92,8 +98,8 @@ def _start(speaker: Speaker, data: str | None, out: str | None, wishes: dict[str
     from fenshen.cli.watching import Showing
 
     showing, stopping = Showing(speaker), api.Stop()
-    speaker.say(tr("Reading the pictures and timing a few steps, about 15 seconds …"))
     try:
+        speaker.say(tr("Reading the pictures and timing a few steps, about 15 seconds …"))
         run = api.train(data, out=out, watcher=showing, stop=stopping, **wishes)
     except KeyboardInterrupt:
         _interrupted(showing.run.path if showing.run else None)

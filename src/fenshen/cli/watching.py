@@ -67,10 +67,14 @@ def introduction(plan: Plan) -> list[str]:
     recipe, data = plan.recipe, plan.dataset
     train = recipe.train
     text = "{train} pictures at {resolution} pixels, {held_out} more held out; {classes} labels"
+    if plan.made.grouped:
+        text = "{train} pictures at {resolution} pixels, {held_out} more held out; no labels, {classes} groups found"
     lines = [tr(text, train=f"{len(data.train):,}", resolution=data.resolution, held_out=f"{len(data.held_out):,}", classes=len(plan.made.classes))]
     text = "{device}, {precision}, {threads} threads, {rate} pictures/s; about {time}"
     time = duration(plan.seconds)
-    lines.append(tr(text, device=plan.device, precision=train.precision, threads=train.threads, rate=f"{plan.probed.pictures_per_second:.0f}", time=time))
+    lines.append(
+        tr(text, device=plan.device, precision=train.precision, threads=train.threads, rate=f"{plan.probed.pictures_per_second:.0f}", time=time)
+    )
     if data.skipped:
         text = "{count} files cannot be read and are left out (listed in data.json); the first is {name}: {reason}"
         lines.append(tr(text, count=len(data.skipped), name=data.skipped[0][0], reason=data.skipped[0][1]))

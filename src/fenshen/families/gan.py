@@ -123,7 +123,7 @@ class GAN(nn.Module):
             if kind == "r1+r2":
                 r1, r2 = squared(self.fixed(twice(told), 2 * count, how.method), torch.cat([real_BCS, fake_BCS])).chunk(2)
                 return {"r1": gamma / 2 * r1, "r2": gamma / 2 * r2}
-            return {kind: gamma / 2 * squared(self.fixed(told, count, how.method), real_BCS if kind == "r1" else fake_BCS)}
+            return {str(kind): gamma / 2 * squared(self.fixed(told, count, how.method), real_BCS if kind == "r1" else fake_BCS)}
 
     def fixed(self, given: Given, count: int, method: str) -> Callable[[Tensor], Tensor]:
         """The critic as a function of pictures alone; both halves of a finite difference get the same view."""

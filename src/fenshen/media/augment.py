@@ -33,7 +33,7 @@ class _Resample(torch.autograd.Function):
         return F.grid_sample(x_BCHW, grid_BHWD, "bilinear", "reflection", align_corners=False)
 
     @staticmethod
-    def backward(ctx, gradient_BCHW: Tensor) -> tuple[Tensor, None]:  # type: ignore[no-untyped-def, override]
+    def backward(ctx, gradient_BCHW: Tensor) -> tuple[Tensor, None]:  # type: ignore[no-untyped-def]
         (grid_BHWD,) = ctx.saved_tensors
         return _ResampleBackward.apply(gradient_BCHW, grid_BHWD, ctx.shape), None
 
@@ -44,20 +44,19 @@ class _ResampleBackward(torch.autograd.Function):
         ctx.save_for_backward(grid_BHWD)
         empty = gradient_BCHW.new_zeros(shape)
         bilinear, reflection = 0, 1
-        return torch.ops.aten.grid_sampler_2d_backward(
-            gradient_BCHW.contiguous(), empty, grid_BHWD, bilinear, reflection, False, [True, False]
-        )[0]
+        return torch.ops.aten.grid_sampler_2d_backward(gradient_BCHW.contiguous(), empty, grid_BHWD, bilinear, reflection, False, [True, False])[0]
 
     @staticmethod
-    def backward(ctx, gradient_BCHW: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[no-untyped-def, override]
+    def backward(ctx, gradient_BCHW: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[no-untyped-def]
         (grid_BHWD,) = ctx.saved_tensors
         return _Resample.apply(gradient_BCHW, grid_BHWD), None, None
 
 
 def warp(x_BCHW: Tensor, map_B23: Tensor) -> Tensor:
     """Pictures resampled bilinearly: output position p shows input position map · (p, 1), positions in [-1, 1], edges mirrored."""
-    grid_BHWD = F.affine_grid(map_B23, list(x_BCHW.shape), align_corners=False)
-    return _Resample.apply(x_BCHW.float(), grid_BHWD)
+    with torch.autocast(x_BCHW.device.type, enabled=False):
+        grid_BHWD = F.affine_grid(map_B23.to(x_BCHW.dtype), list(x_BCHW.shape), align_corners=False)
+        return _Resample.apply(x_BCHW, grid_BHWD)
 
 
 @dataclass

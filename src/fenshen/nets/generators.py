@@ -7,6 +7,7 @@ that is aligned with the output (a small picture to enlarge, a spectrogram to fo
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -16,34 +17,53 @@ from fenshen.space import Grid
 
 
 def widths(sizes: list[tuple[int, ...]], width: int, lowest: int = 8, highest: int = 512) -> list[int]:
-    """Channels per stage, so that every stage costs the same: `width` at about 1024 cells (32×32), twice that at a quarter of them.
+    """Channels per stage, so that every stage costs about the same: `width` at 1024 cells (32×32), twice that at a quarter of them.
 
-    The largest stage's number is rounded to a multiple of eight first, so that the others are whole multiples of it.
+    Powers of two, which vector units like; never fewer than `lowest`, which keeps the largest sizes affordable.
     """
-    cells = [math.prod(size) for size in sizes]
-    top = max(lowest, 8 * round(width * math.sqrt(1024 / max(cells)) / 8))
-    return [min(highest, 8 * round(top * math.sqrt(max(cells) / c) / 8)) for c in cells]
+    ideal = (width * math.sqrt(1024 / math.prod(size)) for size in sizes)
+    return [max(lowest, min(highest, 2 ** round(math.log2(channels)))) for channels in ideal]
+
+
+class Rise(nn.Module):
+    """To the next size: a 3×3 convolution to fewer channels while the grid is small and cheap, upsample, `depth` 3×3 convolutions."""
+
+    def __init__(self, axes: int, inputs: int, outputs: int, depth: int):
+        super().__init__()
+        self.narrow, self.refine = PlainBlock(axes, inputs, outputs, 1), PlainBlock(axes, outputs, outputs, depth)
+
+    def forward(self, x_BCS: Tensor, size: tuple[int, ...]) -> Tensor:
+        return self.refine(upsample(self.narrow(x_BCS), size))
+
+
+class ResidualRise(nn.Module):
+    """To the next size as in R3GAN: bilinear upsample, 1×1 to fewer channels, `depth` residual blocks."""
+
+    def __init__(self, axes: int, inputs: int, outputs: int, depth: int, blocks: int):
+        super().__init__()
+        self.body = ResidualBlocks(axes, inputs, outputs, depth, blocks)
+
+    def forward(self, x_BCS: Tensor, size: tuple[int, ...]) -> Tensor:
+        return self.body(upsample(x_BCS, size))
 
 
 class Pyramid(nn.Module):
     """From a dense layer at the smallest size upwards, doubling each axis: plain 3×3 or residual blocks.
 
-    Plain: dense, then per size upsample, `depth` 3×3 convolutions. Residual: a learned basis modulated by z, then per size
-    `depth` R3GAN blocks and a bilinear upsample (Huang et al. 2024). No normalisation, no tanh: the data's range is learnt.
+    Residual starts from a learned basis modulated by z (Huang et al. 2024). No normalisation, no tanh: the data's range is learnt.
     """
 
     def __init__(self, space: Grid, inputs: int, width: int, depth: int = 1, *, residual: bool = False, grid_channels: int = 0):
         super().__init__()
         self.space, self.sizes = space, halvings(space.size, 4)
-        axes, channels = space.axes, widths(self.sizes, width)
+        axes, channels, blocks = space.axes, widths(self.sizes, width), depth * len(self.sizes)
         self.stem = linear(inputs, channels[0] * (1 if residual else math.prod(self.sizes[0])), gain=1.0 if residual else 2**0.5)
         self.basis = nn.Parameter(torch.randn(channels[0], *self.sizes[0])) if residual else None
-        pairs = list(zip([channels[0], *channels[:-1]], channels, strict=True))
-        self.blocks = nn.ModuleList(
-            ResidualBlocks(axes, i, o, depth, depth * len(pairs)) if residual else PlainBlock(axes, i, o, depth)
-            for i, o in (pairs if residual else pairs[1:])
+        self.first = ResidualBlocks(axes, channels[0], channels[0], depth, blocks) if residual else nn.Identity()
+        self.rises = nn.ModuleList(
+            ResidualRise(axes, i, o, depth, blocks) if residual else Rise(axes, i, o, depth) for i, o in pairwise(channels)
         )
-        self.guides = nn.ModuleList(conv(axes, grid_channels, b, 1) for _, b in pairs) if grid_channels else None
+        self.guides = nn.ModuleList(conv(axes, grid_channels, c, 1) for c in channels) if grid_channels else None
         self.leave = conv(axes, channels[-1], space.channels, 1 if residual else 3, gain=1.0)
 
     def forward(self, z_BD: Tensor, grid_BCS: Tensor | None = None) -> Tensor:
@@ -52,15 +72,12 @@ class Pyramid(nn.Module):
             x_BCS = lrelu(x_BCS.view(len(z_BD), -1, *self.sizes[0]))
         else:
             x_BCS = self.basis * x_BCS.view(len(z_BD), -1, *[1] * self.space.axes)
-            x_BCS = self.blocks[0](self._guide(x_BCS, grid_BCS, 0))
-        for i, size in enumerate(self.sizes[1:], start=1):
-            if self.basis is None and i == 1:
-                x_BCS = self._guide(x_BCS, grid_BCS, 0)
-            x_BCS = self.blocks[i if self.basis is not None else i - 1](upsample(x_BCS, size))
-            x_BCS = self._guide(x_BCS, grid_BCS, i)
+        x_BCS = self._guided(self.first(x_BCS), grid_BCS, 0)
+        for stage, (rise, size) in enumerate(zip(self.rises, self.sizes[1:], strict=True), start=1):
+            x_BCS = self._guided(rise(x_BCS, size), grid_BCS, stage)
         return crop(self.leave(x_BCS), self.space.size)
 
-    def _guide(self, x_BCS: Tensor, grid_BCS: Tensor | None, stage: int) -> Tensor:
+    def _guided(self, x_BCS: Tensor, grid_BCS: Tensor | None, stage: int) -> Tensor:
         if self.guides is None or grid_BCS is None:
             return x_BCS
         return x_BCS + self.guides[stage](upsample(grid_BCS, tuple(x_BCS.shape[2:])))
@@ -101,7 +118,12 @@ class ArticleDense(nn.Module):
         cells = math.prod(space.size)
         self.space = space
         self.body = nn.Sequential(
-            nn.Linear(inputs + grid_channels * cells, 128), nn.ReLU(), nn.Linear(128, 256), nn.ReLU(), nn.Linear(256, space.channels * cells), nn.Tanh()
+            nn.Linear(inputs + grid_channels * cells, 128),
+            nn.ReLU(),
+            nn.Linear(128, 256),
+            nn.ReLU(),
+            nn.Linear(256, space.channels * cells),
+            nn.Tanh(),
         )
 
     def forward(self, z_BD: Tensor, grid_BCS: Tensor | None = None) -> Tensor:
@@ -122,5 +144,3 @@ def generator(space: Grid, network: str, inputs: int, width: int, *, grid_channe
         case "mlp":
             return ArticleDense(space, inputs, grid_channels)
     raise AssertionError(network)
-
-

@@ -52,7 +52,8 @@ class Journal:
         self.counts.clear()
         trainer = self.trainer
         return {
-            "kimg": trainer.shown / 1000, "shown": trainer.shown, "steps": trainer.steps, "seconds": round(seconds, 1), "per_second": round(per_second, 1),
+            "kimg": trainer.shown / 1000, "shown": trainer.shown, "steps": trainer.steps, "seconds": round(seconds, 1),
+            "per_second": round(per_second, 1),
             "augmentation": trainer.view.strength, "lr": trainer.optimizers["generator"].param_groups[0]["lr"], **means,
         }  # fmt: skip
 

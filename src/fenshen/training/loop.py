@@ -114,7 +114,7 @@ class Trainer:
         bad = [name for name, value in losses.items() if not math.isfinite(value)]
         if bad:
             raise DivergedError(
-                "training diverged at {kimg} kimg: {losses} is not finite; the last good save still stands: try a lower train.lr or another model.objective",
+                "training diverged at {kimg} kimg: {losses} is not finite; the last good save still stands: try a lower train.lr",
                 kimg=f"{self.shown / 1000:.1f}", losses=", ".join(bad))  # fmt: skip
 
     def _precision(self) -> torch.autocast:
@@ -137,7 +137,8 @@ class Trainer:
         half_life = self.recipe.train.ema_half_life_kimg
         assert half_life is not None
         keep = averaging_weight(half_life, self.shown / 1000, self.batch)
-        raw, averaged = list(self.family.sampler.parameters()), list(self.averaged.parameters())
+        raw: list[Tensor] = list(self.family.sampler.parameters())
+        averaged: list[Tensor] = list(self.averaged.parameters())
         torch._foreach_lerp_(averaged, raw, 1 - keep)
         for mean, value in zip(self.averaged.buffers(), self.family.sampler.buffers(), strict=True):
             mean.copy_(value)

@@ -48,7 +48,9 @@ def uses_labels(recipe: Recipe, dataset: Dataset) -> bool:
     """Whether the model is told the pictures' own labels. RecipeError where it should be and there are none."""
     labelled = dataset.labels is not None and len(dataset.classes) > 1
     if recipe.model.condition == "label" and not labelled:
-        raise RecipeError("model.condition=label, but the pictures have no labels: put each class in a folder of its own, or set model.condition=none")
+        raise RecipeError(
+            "model.condition=label, but the pictures have no labels: put each class in a folder of its own, or set model.condition=none"
+        )
     return labelled and recipe.model.condition != "none"
 
 
@@ -80,7 +82,7 @@ def complete(recipe: Recipe, dataset: Dataset, device: torch.device) -> Recipe:
         "model.clip_weights": (0.01 if model.objective == "wgan" else 0.0) if model.clip_weights is None else model.clip_weights,
         "train.batch": train.batch or (64 if count >= 64 else max(4, 2 ** (count.bit_length() - 1))),
         "train.optimizer": train.optimizer or ("rmsprop" if model.objective == "wgan" else "adam"),
-        "train.lr": train.lr or (5e-5 if model.objective == "wgan" else 1e-4 if article or model.objective == "wgan-gp" else 1e-3),
+        "train.lr": train.lr or (5e-5 if model.objective == "wgan" else 1e-4 if article or model.objective == "wgan-gp" else 2e-3),
         "train.augmentation": ("adaptive" if count < SMALL_SET else "off") if train.augmentation == "auto" else train.augmentation,
         "train.device": str(device),
     }

@@ -53,8 +53,12 @@ def candidates(recipe: Recipe, device: torch.device) -> list[Choice]:
     threads = [train.threads] if train.threads else threads
     compiled = [False, True] if device.type == "cuda" and recipe.model.penalty.method == "finite" else [False]
     compiled = compiled if train.compile is None else [train.compile]
+
+    def layout(precision: str) -> bool:
+        return precision == "bf16" if train.channels_last is None else train.channels_last
+
     return [
-        {"train.precision": p, "train.threads": t, "train.compile": c, "train.channels_last": p == "bf16" if train.channels_last is None else train.channels_last}
+        {"train.precision": p, "train.threads": t, "train.compile": c, "train.channels_last": layout(p)}
         for c, t, p in itertools.product(compiled, threads, precisions)
     ]  # fmt: skip
 
@@ -130,6 +134,6 @@ def check_memory(recipe: Recipe, made: Made, device: torch.device) -> int:
     needed, free = estimate_memory(recipe, made), free_bytes(device)
     if needed > free:
         raise OutOfMemoryError(
-            "training this needs about {needed:.1f} GB of memory and {free:.1f} GB are free: try --set train.batch={batch}, a smaller --size or data.resolution",
+            "training this needs about {needed:.1f} GB of memory and {free:.1f} GB are free: try --set train.batch={batch} or a smaller --size",
             needed=needed / 1e9, free=free / 1e9, batch=max(1, (recipe.train.batch or 1) // 4))  # fmt: skip
     return needed

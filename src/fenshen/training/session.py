@@ -158,7 +158,9 @@ def resume(run: RunFolder, watcher: Watcher, stop: Stop) -> RunFolder:
     torch.set_num_threads(recipe.train.threads or torch.get_num_threads())
     dataset = prepare(recipe.data, seed=recipe.train.seed, say=watcher.said)
     if dataset.fingerprint != run.read_json("data.json")["fingerprint"]:
-        raise RunFolderError("the pictures in {source} have changed since this run began: bring the old ones back, or train a new run", source=recipe.data.source)
+        raise RunFolderError(
+            "the pictures in {source} have changed since this run began: bring the old ones back, or train a new run", source=recipe.data.source
+        )
     if recipe.model.groups:
         groups, found = read_tensors(run.groups)
         dataset = replace(dataset, labels=groups["groups"].numpy(), classes=tuple(found["classes"]))
