@@ -6,6 +6,7 @@ import json
 import os
 import random
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -241,19 +242,32 @@ def started(out: Path, *words: object) -> subprocess.Popen[str]:
     return child
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_stops_are_saved_and_go_on(number: int, code: int, tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    child = started(out, *LONG, "--out", out)
+def stop(child: subprocess.Popen[str], number: int) -> tuple[int, str]:
+    """Exit code and last words of a process after a signal."""
     child.send_signal(number)
     _, said = child.communicate(timeout=60)
-    assert child.returncode == code and f"--resume {out}" in said, said
-    if number == signal.SIGTERM:
-        shown = shown_of(out)
-        child = started(out, "--resume", out)
-        child.send_signal(number)
-        child.communicate(timeout=60)
-        assert child.returncode == code and shown_of(out) > shown
+    return child.returncode, said
+
+
+@pytest.fixture(scope="session")
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that Ctrl-C stopped early, to be copied by those who go on with it."""
+    out = tmp_path_factory.mktemp("runs") / "stopped"
+    code, said = stop(started(out, *LONG, "--out", out), signal.SIGINT)
+    assert code == 130 and f"--resume {out}" in said, said
+    return out
+
+
+def test_stops_are_saved_and_go_on(stopped: Path, tmp_path: Path) -> None:
+    out = copied(stopped, tmp_path / "run")
+    code, said = stop(started(out, "--resume", out), signal.SIGTERM)
+    assert code == 143 and f"--resume {out}" in said, said
+    assert shown_of(out) > shown_of(stopped)
+
+
+def copied(run: Path, copy: Path) -> Path:
+    shutil.copytree(run, copy)
+    return copy
 
 
 def shown_of(out: Path) -> int:
@@ -264,53 +278,43 @@ def test_a_stop_before_training_leaves_nothing(tmp_path: Path) -> None:
     child = subprocess.Popen([*PROGRAM, "train", "--out", tmp_path / "run"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert child.stdout is not None
     child.stdout.readline()  # Timing begins.
-    child.send_signal(signal.SIGINT)
-    _, said = child.communicate(timeout=60)
-    assert child.returncode == 130 and "before training began" in said, said
+    code, said = stop(child, signal.SIGINT)
+    assert code == 130 and "before training began" in said, said
     assert not (tmp_path / "run").exists()
 
 
 def test_two_halves_are_the_whole(tmp_path: Path) -> None:
-    wishes = (*FAST, "--kimg", "3", "--set", "train.ticks=8", "--seed", "3")
+    wishes = (*FAST, "--kimg", "3", "--set", "train.ticks=3", "--seed", "3")
     fenshen("train", *wishes, "--out", tmp_path / "whole")
-    child = started(tmp_path / "halves", *wishes, "--out", tmp_path / "halves")
-    child.send_signal(signal.SIGINT)
-    child.communicate(timeout=60)
-    assert child.returncode == 130 and shown_of(tmp_path / "halves") < 3000
+    code, _ = stop(started(tmp_path / "halves", *wishes, "--out", tmp_path / "halves"), signal.SIGINT)
+    assert code == 130 and shown_of(tmp_path / "halves") < 3000
     fenshen("train", "--resume", tmp_path / "halves")
     whole, halves = ((tmp_path / name / "weights.safetensors").read_bytes() for name in ("whole", "halves"))
     assert whole == halves
 
 
-def test_kill_leaves_a_run_that_goes_on(tmp_path: Path) -> None:
-    killed(tmp_path / "run", times=1)
+def test_kill_leaves_a_run_that_goes_on(stopped: Path, tmp_path: Path) -> None:
+    killed(copied(stopped, tmp_path / "run"), times=1)
 
 
 @pytest.mark.slow
-def test_many_kills_leave_a_run_that_goes_on(tmp_path: Path) -> None:
-    killed(tmp_path / "run", times=8)
+def test_many_kills_leave_a_run_that_goes_on(stopped: Path, tmp_path: Path) -> None:
+    killed(copied(stopped, tmp_path / "run"), times=8)
 
 
 def killed(out: Path, times: int) -> None:
-    """kill -9 at random moments; then a resume that saves and stops."""
-    words: tuple[object, ...] = (*LONG, "--out", out)
+    """kill -9 at random moments, saving or not; then a resume that saves and stops."""
     for _ in range(times):
-        child = started(out, *words)
+        child = started(out, "--resume", out)
         time.sleep(random.uniform(0, 1))
         child.kill()
         child.communicate()
-        words = ("--resume", out)
-    child = started(out, "--resume", out)
-    child.send_signal(signal.SIGTERM)
-    _, said = child.communicate(timeout=60)
-    assert child.returncode == 143, said
+    code, said = stop(started(out, "--resume", out), signal.SIGTERM)
+    assert code == 143, said
 
 
-def test_a_full_disk_keeps_the_last_save(tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    child = started(out, *LONG, "--out", out)
-    child.send_signal(signal.SIGINT)
-    child.communicate(timeout=60)
+def test_a_full_disk_keeps_the_last_save(stopped: Path, tmp_path: Path) -> None:
+    out = copied(stopped, tmp_path / "run")
     state = (out / "state" / "last.safetensors").read_bytes()
     said = fenshen("train", "--resume", out, code=2, limit=len(state) // 2).stderr
     assert "disk is full" in said and "--resume" in said and "Traceback" not in said
@@ -397,15 +401,8 @@ def test_a_full_disk_leaves_no_half_file(run: Path, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def broken(run: Path, copy: Path) -> Path:
-    import shutil
-
-    shutil.copytree(run, copy)
-    return copy
-
-
 def test_a_run_of_a_newer_version(run: Path, here: Callable[..., str], tmp_path: Path) -> None:
-    newer = broken(run, tmp_path / "newer")
+    newer = copied(run, tmp_path / "newer")
     save_header = {"fenshen": json.dumps({"format": 99, "version": "9.9"})}
     (newer / "weights.safetensors").write_bytes(save({"a": np.zeros(1)}, save_header))
     assert "newer fenshen (9.9)" in here(2, "generate", newer)
@@ -413,7 +410,7 @@ def test_a_run_of_a_newer_version(run: Path, here: Callable[..., str], tmp_path:
 
 @pytest.mark.parametrize("keep", [0, 4, 1000, 100_000])
 def test_truncated_weights(keep: int, run: Path, here: Callable[..., str], tmp_path: Path) -> None:
-    torn = broken(run, tmp_path / "torn")
+    torn = copied(run, tmp_path / "torn")
     whole = (torn / "weights.safetensors").read_bytes()
     (torn / "weights.safetensors").write_bytes(whole[:keep])
     said = here(2, "generate", torn, "--out", "made")
@@ -431,22 +428,22 @@ def test_runs_are_listed_compared_and_deleted(run: Path, here: Callable[..., str
     assert "No runs" in here(0, "runs")
     assert json.loads(here(0, "runs", "--json")) == []
     write_folder(tmp_path / "runs" / "torn", {"recipe.toml": "["})
-    broken(run, tmp_path / "runs" / "a")
+    copied(run, tmp_path / "runs" / "a")
     assert "finished" in here(0, "runs") and "damaged" in here(0, "runs")
     rows = {row["name"]: row for row in json.loads(here(0, "runs", "--json"))}
     assert rows["a"]["kimg"] >= 0.5 and rows["a"]["state"] == "finished" and rows["a"]["bytes"] > 1000 and rows["torn"]["state"] == "damaged"
-    other = broken(run, tmp_path / "runs" / "b")
-    (other / "recipe.toml").write_text((other / "recipe.toml").read_text().replace("lr = 0.001", "lr = 0.002"))
+    other = copied(run, tmp_path / "runs" / "b")
+    (other / "recipe.toml").write_text((other / "recipe.toml").read_text().replace("ticks = 2", "ticks = 3"))
     said = here(0, "runs", "compare", "a", "b")
-    assert "train.lr" in said and "0.002" in said and "critic/adversarial" in said
-    assert json.loads(here(0, "runs", "compare", "a", "b", "--json"))["recipe"] == {"train.lr": [0.001, 0.002]}
+    assert "train.ticks" in said and "critic/adversarial" in said
+    assert json.loads(here(0, "runs", "compare", "a", "b", "--json"))["recipe"] == {"train.ticks": [2, 3]}
     assert "--yes" in here(2, "runs", "delete", "a")
     assert "Deleted" in here(0, "runs", "delete", "a", "--yes")
     assert not (tmp_path / "runs" / "a").exists() and other.exists()
 
 
 def test_deleting_spares_what_is_not_of_the_run(run: Path, here: Callable[..., str], tmp_path: Path) -> None:
-    mixed = broken(run, tmp_path / "runs" / "mixed")
+    mixed = copied(run, tmp_path / "runs" / "mixed")
     (mixed / "diary.txt").write_text("mine")
     assert "diary.txt" in here(2, "runs", "delete", "mixed", "--yes")
     assert (mixed / "diary.txt").exists() and (mixed / "weights.safetensors").exists()
@@ -456,7 +453,7 @@ def test_deleting_a_run_deletes_its_prepared_pictures(here: Callable[..., str], 
     monkeypatch.setenv("FENSHEN_CACHE", str(tmp_path / "cache"))
     data = write_folder(tmp_path / "data", files(30, 16))
     here(0, "train", data, *TINY, "--out", "runs/a")
-    broken(tmp_path / "runs" / "a", tmp_path / "runs" / "b")
+    copied(tmp_path / "runs" / "a", tmp_path / "runs" / "b")
     prepared = lambda: [path for path in (tmp_path / "cache").rglob("*") if path.is_file() and path.stat().st_size]  # noqa: E731
     assert prepared()
     here(0, "runs", "delete", "a", "--yes")

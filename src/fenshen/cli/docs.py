@@ -79,7 +79,7 @@ def section(name: str, text: str, function: Callable[..., Any]) -> str:
     return "\n".join([f"## {name}", "", text, "", f"    {usage}", "", "| | |", "|---|---|", *options, ""]).replace("A|B", "A\\|B")
 
 
-def value_of(kind: Any, metavar: str | None) -> str:  # noqa: ANN401
+def value_of(kind: Any, metavar: str | None) -> str:
     """What stands behind a flag."""
     kind = next((k for k in get_args(kind) if k is not type(None)), kind) if get_origin(kind) in (Union, types.UnionType) else kind
     if kind is bool:
@@ -100,7 +100,7 @@ def keys(section: type[BaseModel], before: str = "") -> Iterator[str]:
         yield f"| `{before}{name}` | {default} | {values} | {field.description or ''} |"
 
 
-def inner_metadata(kind: Any) -> list[Any]:  # noqa: ANN401
+def inner_metadata(kind: Any) -> list[Any]:
     """The limits of the kinds inside an optional one."""
     found: list[Any] = []
     for part in get_args(kind) if get_origin(kind) in (Union, types.UnionType) else ():
@@ -116,7 +116,7 @@ def limits_of(metadata: list[Any]) -> str:
     return f" {' and '.join(said)}" if said else ""
 
 
-def words_of(kind: Any) -> str:  # noqa: ANN401
+def words_of(kind: Any) -> str:
     """A type in words."""
     if get_origin(kind) is Annotated:
         return words_of(get_args(kind)[0])

@@ -24,7 +24,7 @@ FIT_ON = 20_000
 
 def default_groups(count: int) -> int:
     """How many groups `count` training pictures are put into; 0 for sets too small to gain by it."""
-    return 0 if count < FEWEST else min(64, round(math.sqrt(count / 20)))
+    return 0 if count < FEWEST else min(64, round(math.sqrt(count / 50)))
 
 
 def group(dataset: Dataset, groups: int, seed: int) -> Dataset:

@@ -182,14 +182,20 @@ class Trainer:
             self.averaged.load_state_dict(_below(tensors, "averaged."))
             for name, optimizer in self.optimizers.items():
                 saved: dict[int, Tensors] = {}
+                weights = self.players[name].parameters()
                 for key, value in _below(tensors, f"optimizer.{name}.").items():
                     index, _, field_name = key.partition(".")
-                    saved.setdefault(int(index), {})[field_name] = value
+                    saved.setdefault(int(index), {})[field_name] = _laid_out_like(weights[int(index)], value)
                 optimizer.load_state_dict({"state": saved, "param_groups": optimizer.state_dict()["param_groups"]})
             self.steps, self.drawn, self.shown = (int(counters[k]) for k in ("steps", "drawn", "shown"))
             self.strength = AdaptiveStrength(**counters["strength"])
         except (RuntimeError, KeyError, TypeError, ValueError) as error:
             raise RunFolderError("the saved state does not fit the recipe beside it ({problem})", problem=str(error).splitlines()[0]) from None
+
+
+def _laid_out_like(weight: Tensor, value: Tensor) -> Tensor:
+    """`value` in the memory format of its weight: fused optimisers pair the two by address."""
+    return torch.empty_like(weight).copy_(value) if value.shape == weight.shape else value
 
 
 def _below(tensors: Tensors, prefix: str) -> Tensors:

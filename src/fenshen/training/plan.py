@@ -80,7 +80,7 @@ def complete(recipe: Recipe, dataset: Dataset, device: torch.device) -> Recipe:
         "model.groups": 0 if uses_labels(recipe, dataset) else default_groups(count) if model.groups is None else model.groups,
         "model.critic_steps": model.critic_steps or (5 if wasserstein else 1),
         "model.clip_weights": (0.01 if model.objective == "wgan" else 0.0) if model.clip_weights is None else model.clip_weights,
-        "train.batch": train.batch or (64 if count >= 64 else max(4, 2 ** (count.bit_length() - 1))),
+        "train.batch": train.batch or default_batch(device, dataset.resolution, count),
         "train.optimizer": train.optimizer or ("rmsprop" if model.objective == "wgan" else "adam"),
         "train.lr": train.lr or (5e-5 if model.objective == "wgan" else 1e-4 if article or model.objective == "wgan-gp" else 2e-3),
         "train.augmentation": ("adaptive" if count < SMALL_SET else "off") if train.augmentation == "auto" else train.augmentation,
@@ -105,6 +105,12 @@ def default_size(device: torch.device, resolution: int) -> str:
     if device.type == "cpu":
         return "nano"
     return "base" if resolution <= 64 else "small"
+
+
+def default_batch(device: torch.device, resolution: int, count: int) -> int:
+    """64; on a CPU 32 above 32 px, where steps are what is short; 256 on a GPU; never more than a small set holds."""
+    wanted = (64 if resolution <= 32 else 32) if device.type == "cpu" else 256 if resolution <= 64 else 64
+    return wanted if count >= wanted else max(2, 2 ** (count.bit_length() - 1))
 
 
 def default_gamma(kind: str, resolution: int) -> float:
