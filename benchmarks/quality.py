@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -90,7 +91,14 @@ class Yardstick:
 
     @classmethod
     def make(cls, dataset: Dataset, device: torch.device) -> Yardstick:
-        net = train_classifier(dataset, device)
+        path = Path(tempfile.gettempdir()) / f"fenshen-classifier-{dataset.fingerprint[:16]}.safetensors"
+        net = Classifier(CHANNELS[dataset.channels], len(dataset.classes)).to(device)
+        if path.exists():
+            net.load_state_dict(load_file(path))
+        else:
+            net = train_classifier(dataset, device)
+            save_file(net.state_dict(), path)
+        net.eval()
         test, said = net.read(dataset.pictures[dataset.held_out])
         part = np.random.default_rng(0).permutation(dataset.train)[: len(test)]
         floor = frechet_distance(net.read(dataset.pictures[part])[0], test)

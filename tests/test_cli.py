@@ -21,6 +21,7 @@ from made import classes, files, png, png_bomb, write_folder, write_zip
 from PIL import Image
 from safetensors.numpy import save
 
+from fenshen.cli.console import bytes_in_words, duration, number
 from fenshen.media.image import read_stamp
 
 FAST = ("--set", "train.precision=fp32", "--set", "train.threads=1")
@@ -417,6 +418,15 @@ def test_truncated_weights(keep: int, run: Path, here: Callable[..., str], tmp_p
     assert "damaged" in said and not (tmp_path / "made").exists()
 
 
+def test_found_groups_are_no_labels(here: Callable[..., str], tmp_path: Path) -> None:
+    here(0, "train", *TINY, "--set", "model.condition=none", "--set", "model.groups=3", "--out", "run")
+    here(0, "generate", "run", "--count", 3, "--out", "files")
+    here(0, "generate", "run", "--count", 3, "--out", "a.npz")
+    assert sorted(pictures(tmp_path / "files")) == ["000000.png", "000001.png", "000002.png"]
+    with np.load(tmp_path / "a.npz") as arrays:
+        assert list(arrays) == ["images"]
+
+
 def test_a_missing_run(here: Callable[..., str]) -> None:
     assert "no run nix" in here(2, "generate", "nix")
 
@@ -460,6 +470,24 @@ def test_deleting_a_run_deletes_its_prepared_pictures(here: Callable[..., str], 
     assert prepared()
     here(0, "runs", "delete", "b", "--yes")
     assert not prepared() and len(list(data.iterdir())) == 30
+
+
+# What is printed
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(0.04, "0.04 s"), (7.24, "7.2 s"), (45.2, "45 s"), (150, "2 min"), (7502, "2 h 05 min")])
+def test_durations(seconds: float, said: str) -> None:
+    assert duration(seconds) == said
+
+
+@pytest.mark.parametrize(("value", "said"), [(0.0123456, "0.0123"), (3.5, "3.5"), (99.96, "100"), (131.2, "131"), (25_000, "25,000")])
+def test_numbers_have_no_exponents(value: float, said: str) -> None:
+    assert number(value) == said
+
+
+@pytest.mark.parametrize(("count", "said"), [(0, "0 KB"), (1500, "1.5 KB"), (12_300_000, "12.3 MB"), (5_000_000_000_000, "5,000 GB")])
+def test_sizes(count: int, said: str) -> None:
+    assert bytes_in_words(count) == said
 
 
 # docs

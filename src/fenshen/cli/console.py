@@ -74,5 +74,5 @@ def bytes_in_words(count: int) -> str:
     for unit in ("KB", "MB", "GB"):
         count_in_unit = count / 1000 ** (1 + ("KB", "MB", "GB").index(unit))
         if count_in_unit < 1000 or unit == "GB":
-            return f"{count_in_unit:.3g} {unit}"
+            return f"{number(count_in_unit)} {unit}"
     raise AssertionError(count)

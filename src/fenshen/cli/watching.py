@@ -40,7 +40,7 @@ class Showing(Watcher):
         if self.progress is None or self.task is None:
             return
         done = min(1.0, kimg / plan_kimg)
-        told = ", ".join(f"{name.replace('/', ' ')} {value:.3f}" for name, value in losses.items())
+        told = game(losses)
         text = tr("{rate} pictures/s, {left} left; {losses}", rate=f"{per_second:.0f}", left=duration(seconds_left), losses=told)
         total = 1.0 if done >= 1 else self._elapsed() + seconds_left
         self.progress.update(self.task, description=text, total=total, completed=total if done >= 1 else self._elapsed())
@@ -52,7 +52,7 @@ class Showing(Watcher):
     def ticked(self, entry: dict[str, Any]) -> None:
         if self.progress is not None:
             return
-        told = ", ".join(f"{name} {value:.3f}" for name, value in entry.items() if name.endswith("/adversarial"))
+        told = game(entry)
         text = "{kimg} kimg, {time}, {rate} pictures/s, {losses}"
         self.speaker.say(tr(text, kimg=f"{entry['kimg']:.1f}", time=duration(entry["seconds"]), rate=f"{entry['per_second']:.0f}", losses=told))
 
@@ -60,6 +60,12 @@ class Showing(Watcher):
         """Leaves the terminal as it was."""
         if self.progress is not None:
             self.progress.stop()
+
+
+def game(values: dict[str, Any]) -> str:
+    """The players' main losses: `critic 0.512, generator 0.903`."""
+    names = {name: name.split("/")[0] for name in values if name.endswith("/adversarial")}
+    return ", ".join(f"{tr(player)} {values[name]:.3f}" for name, player in names.items())
 
 
 def introduction(plan: Plan) -> list[str]:
