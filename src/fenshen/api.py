@@ -10,39 +10,37 @@ from typing import Any
 
 import numpy as np
 
-from fenshen.data import Report, look
+from fenshen.data import Report
+from fenshen.data import look as look_at
 from fenshen.errors import RecipeError
 from fenshen.generate import Order, find_label
 from fenshen.generate import generate as make
-from fenshen.media.image import grid, save_picture
 from fenshen.recipe import Recipe, load_recipe
-from fenshen.run import RunFolder, enough_space, list_runs
+from fenshen.run import RunFolder, list_runs
 from fenshen.training import session
 from fenshen.training.plan import pick_device
 from fenshen.training.session import Plan, Stop, Watcher
+from fenshen.writing import stamp_of, write_grid, write_npz
 
 __all__ = ["Pictures", "Plan", "Report", "Run", "Stop", "Watcher", "describe_recipe", "load", "look", "plan", "resume", "runs", "train"]
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """Made pictures: `images` uint8 (N, H, W, C), `labels` int64 (N) or None, `classes` their names."""
+    """Made pictures: `images` uint8 (N, H, W, C), `labels` int64 (N) or None, `classes` their names, `run` that made them."""
 
     images: np.ndarray
     labels: np.ndarray | None
     classes: tuple[str, ...]
+    run: str = ""
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """A grid of all of them (.png, .webp), or their arrays (.npz: `images`, and `labels` where there are any)."""
-        path = Path(path)
-        with enough_space(path):
-            if path.suffix.lower() != ".npz":
-                return save_picture(grid(self.images, flatten=True), path)
-            images = self.images[..., 0] if self.images.shape[3] == 1 else self.images
-            if self.labels is None:
-                np.savez_compressed(path, images=images)
-            else:
-                np.savez_compressed(path, images=images, labels=self.labels)
+        path, stamp, stream = Path(path), stamp_of(self.run), [(self.images, self.labels)]
+        if path.suffix.lower() == ".npz":
+            write_npz(iter(stream), path, len(self.images), stamp)
+        else:
+            write_grid(iter(stream), path, None, len(self.images), stamp)
         return path
 
 
@@ -83,7 +81,7 @@ class Run:
         parts = list(self.stream(count, seed, label, truncation, by_class=by_class))
         labels = [part for _, part in parts if part is not None]
         told = np.concatenate(labels) if labels and not made.grouped else None
-        return Pictures(np.concatenate([images for images, _ in parts]), told, made.classes)
+        return Pictures(np.concatenate([images for images, _ in parts]), told, made.classes, self.path.resolve().name)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -100,6 +98,12 @@ def describe_recipe(
     named = {"data.source": None if source is None else os.fspath(source), "train.minutes": minutes, "train.kimg": kimg,
              "model.size": size, "train.seed": seed, "train.device": device}  # fmt: skip
     return base.set({key: value for key, value in named.items() if value is not None} | (changes or {}))
+
+
+def look(source: str | os.PathLike[str] | None = None, recipe: str | os.PathLike[str] | Recipe = "gan", **wishes: Any) -> Report:
+    """What is in `source`: counts, sizes, labels, duplicates, unreadable files with reasons, and what would be trained."""
+    wanted = describe_recipe(source, recipe, **wishes)
+    return look_at(wanted.data, wanted.train.seed)
 
 
 def train(

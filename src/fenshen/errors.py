@@ -12,7 +12,7 @@ from fenshen.lang import tr
 class FenshenError(Exception):
     """A person's mistake or a limit of the machine: `text` is English with {fields}, `values` fill them."""
 
-    def __init__(self, text: str, **values: object):
+    def __init__(self, text: str, /, **values: object):
         super().__init__(text)
         self.text, self.values = text, values
 

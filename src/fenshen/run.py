@@ -130,13 +130,18 @@ class RunFolder:
                 if not path.exists():
                     break
                 path = runs_root() / f"{stem}-{number}"
-        elif path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise RunFolderError("{path} exists already and is not empty: name another folder with --out, or go on with --resume {path}", path=path)
+        cls.check_free(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunFolderError("the run folder {path} cannot be made: {problem}", path=path, problem=error.strerror) from None
         return cls(path)
+
+    @staticmethod
+    def check_free(path: Path) -> None:
+        """RunFolderError where something is at `path` already."""
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise RunFolderError("{path} exists already and is not empty: name another folder with --out, or go on with --resume {path}", path=path)
 
     @classmethod
     def find(cls, name: str | Path) -> RunFolder:

@@ -32,7 +32,7 @@ def look(
 
     speaker = Speaker(json)
     recipe = api.describe_recipe(data, changes=set_from_text(changes or []))
-    report = api.look(recipe.data, recipe.train.seed)
+    report = api.look(None, recipe)
     if not json:
         show(speaker, report)
     plan = api.plan(data, recipe) if time and report.resolution else None

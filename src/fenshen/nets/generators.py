@@ -60,9 +60,7 @@ class Pyramid(nn.Module):
         self.stem = linear(inputs, channels[0] * (1 if residual else math.prod(self.sizes[0])), gain=1.0 if residual else 2**0.5)
         self.basis = nn.Parameter(torch.randn(channels[0], *self.sizes[0])) if residual else None
         self.first = ResidualBlocks(axes, channels[0], channels[0], depth, blocks) if residual else nn.Identity()
-        self.rises = nn.ModuleList(
-            ResidualRise(axes, i, o, depth, blocks) if residual else Rise(axes, i, o, depth) for i, o in pairwise(channels)
-        )
+        self.rises = nn.ModuleList(ResidualRise(axes, i, o, depth, blocks) if residual else Rise(axes, i, o, depth) for i, o in pairwise(channels))
         self.guides = nn.ModuleList(conv(axes, grid_channels, c, 1) for c in channels) if grid_channels else None
         self.leave = conv(axes, channels[-1], space.channels, 1 if residual else 3, gain=1.0)
 

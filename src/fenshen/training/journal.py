@@ -16,6 +16,7 @@ from fenshen.generate import Order, generate
 from fenshen.media.image import animate, grid, save_picture
 from fenshen.run import RunFolder, enough_space
 from fenshen.training.loop import Report, Trainer
+from fenshen.writing import stamp_of
 
 GRID_SECONDS = 6.0
 LARGEST_GRID = 1024
@@ -68,7 +69,7 @@ class Journal:
                     self.board.add_scalar(name, value, self.trainer.shown)
             picture = self.grid()
             self.run.samples.mkdir(exist_ok=True)
-            save_picture(picture, self.run.samples / f"{self.trainer.shown:09d}.png")
+            save_picture(picture, self.run.samples / f"{self.trainer.shown:09d}.png", stamp=stamp_of(self.run.path.resolve().name))
             self.board.add_image("samples", picture, self.trainer.shown, dataformats="HWC")
             self.board.flush()
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from fenshen.data import Dataset, prepare
-from fenshen.errors import OutOfMemoryError, RunFolderError
+from fenshen.errors import OutOfMemoryError, OutOfSpaceError, RunFolderError
 from fenshen.lang import tr
 from fenshen.recipe import Recipe
 from fenshen.run import Made, RunFolder, read_tensors, write_atomically, write_tensors
@@ -141,14 +141,24 @@ def enough_memory(recipe: Recipe) -> Iterator[None]:
 
 def start(recipe: Recipe, out: Path | None, watcher: Watcher, stop: Stop) -> RunFolder:
     """Trains a new run and returns its folder."""
+    if out is not None:
+        RunFolder.check_free(out)
     plan = make_plan(recipe, watcher)
     run = RunFolder.create(out, Path(recipe.data.source.removeprefix("hf://")).stem or "run")
+    try:
+        _write_beginnings(run, plan)
+    except OutOfSpaceError:
+        run.delete()
+        raise
+    trainer = Trainer(plan.recipe, plan.made, plan.dataset, plan.device)
+    return Session(plan, run, trainer, watcher, stop, 0.0).train()
+
+
+def _write_beginnings(run: RunFolder, plan: Plan) -> None:
     write_atomically(run.path / "recipe.toml", plan.recipe.toml().encode())
     run.write_json("data.json", _data_record(plan.dataset))
     if plan.made.grouped and plan.dataset.labels is not None:
         write_tensors(run.groups, {"groups": torch.from_numpy(plan.dataset.labels)}, {"classes": plan.dataset.classes})
-    trainer = Trainer(plan.recipe, plan.made, plan.dataset, plan.device)
-    return Session(plan, run, trainer, watcher, stop, 0.0).train()
 
 
 def resume(run: RunFolder, watcher: Watcher, stop: Stop) -> RunFolder:
