@@ -117,4 +117,4 @@ def default_gamma(kind: str, resolution: int) -> float:
     """Weight of the penalty: 10 for WGAN-GP (Gulrajani 2017); R1, R2: grows with the number of pixels (Karras 2020, auto)."""
     if kind == "gp":
         return 20.0
-    return 0.0 if kind == "none" else 0.5 * (resolution / 28) ** 2
+    return 0.0 if kind == "none" else 2.0 * (resolution / 28) ** 2
