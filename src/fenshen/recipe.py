@@ -98,7 +98,7 @@ class Train(Section):
     lr_burn_in: Positive = Field(1.0, description="learning rate starts at this multiple and comes down to 1 by cosine")
     lr_end: Fraction = Field(0.1, description="part of the learning rate left at the end")
     anneal_from: Fraction = Field(0.5, description="part of the plan after which the learning rate falls")
-    beta1: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    beta1: Annotated[float, Field(ge=0, lt=1)] = 0.0
     beta2: Annotated[float, Field(gt=0, lt=1)] = 0.99
     beta2_start: Annotated[float, Field(gt=0, lt=1)] | None = Field(None, description="β2 at the start of the burn-in")
     burn_in: Fraction = Field(0.2, description="part of the plan over which γ, β2, learning rate and augmentation move by cosine")

@@ -68,7 +68,6 @@ def complete(recipe: Recipe, dataset: Dataset, device: torch.device) -> Recipe:
     model, train = recipe.model, recipe.train
     _check(recipe)
     wasserstein = model.objective in ("wgan", "wgan-gp")
-    article = model.network in ("dcgan", "mlp")
     kind = model.penalty.kind or {"relativistic": "r1+r2", "wgan-gp": "gp", "hinge": "r1", "nonsaturating": "r1"}.get(model.objective, "none")
     count = len(dataset.train)
     filled = {
@@ -82,7 +81,7 @@ def complete(recipe: Recipe, dataset: Dataset, device: torch.device) -> Recipe:
         "model.clip_weights": (0.01 if model.objective == "wgan" else 0.0) if model.clip_weights is None else model.clip_weights,
         "train.batch": train.batch or default_batch(device, dataset.resolution, count),
         "train.optimizer": train.optimizer or ("rmsprop" if model.objective == "wgan" else "adam"),
-        "train.lr": train.lr or (5e-5 if model.objective == "wgan" else 1e-4 if article or model.objective == "wgan-gp" else 2e-3),
+        "train.lr": train.lr or default_lr(recipe, dataset.resolution),
         "train.augmentation": ("adaptive" if count < SMALL_SET else "off") if train.augmentation == "auto" else train.augmentation,
         "train.device": str(device),
     }
@@ -98,6 +97,15 @@ def _check(recipe: Recipe) -> None:
     if model.label_smoothing and model.objective not in ("minimax", "nonsaturating", "lsgan"):
         raise RecipeError("model.label_smoothing={value}: {objective} has no targets to smooth; leave it out", value=model.label_smoothing,
                           objective=model.objective)  # fmt: skip
+
+
+def default_lr(recipe: Recipe, resolution: int) -> float:
+    """WGAN 5e-5 (Arjovsky 2017), WGAN-GP and the articles' networks 1e-4; else 1e-3, and half of that above 32 px."""
+    if recipe.model.objective == "wgan":
+        return 5e-5
+    if recipe.model.objective == "wgan-gp" or recipe.model.network in ("dcgan", "mlp"):
+        return 1e-4
+    return 1e-3 if resolution <= 32 else 5e-4
 
 
 def default_size(device: torch.device, resolution: int) -> str:
@@ -117,4 +125,4 @@ def default_gamma(kind: str, resolution: int) -> float:
     """Weight of the penalty: 10 for WGAN-GP (Gulrajani 2017); R1, R2: grows with the number of pixels (Karras 2020, auto)."""
     if kind == "gp":
         return 20.0
-    return 0.0 if kind == "none" else 2.0 * (resolution / 28) ** 2
+    return 0.0 if kind == "none" else 0.5 * (resolution / 28) ** 2
