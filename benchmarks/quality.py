@@ -24,7 +24,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-import fenshen
+import fenshen.api
 from fenshen.data import Dataset, prepare
 from fenshen.measure.distances import frechet_distance
 from fenshen.media.image import to_tensor
@@ -135,7 +135,12 @@ def main() -> None:
         recipe, changes = CONTENDERS[name]
         changes = changes | (set_from_text(options.set) if recipe == "gan" else {})
         began = time.monotonic()
-        run = fenshen.train(options.source, recipe, minutes=options.minutes, seed=options.seed, device=str(device), changes=changes, out=out / name)
+        stop = fenshen.api.Stop()
+        run = fenshen.train(
+            options.source, recipe, minutes=options.minutes, seed=options.seed, device=str(device), changes=changes, out=out / name, stop=stop
+        )
+        if stop.signal:
+            sys.exit(128 + stop.signal)
         made = run.generate(len(yardstick.test), seed=1)
         run.generate(100, seed=1, by_class=True).save(out / f"{name}.png")
         last = run.log()[-1]

@@ -84,7 +84,7 @@ class Journal:
         return grid(np.concatenate([pictures for pictures, _ in parts]), columns, flatten=True)
 
     def finish(self) -> None:
-        """The animation of all grids, and the last one under a name of its own."""
+        """The animation of all grids, once training is over."""
         self.board.close()
         paths = sorted(self.run.samples.glob("[0-9]*.png"))
         if len(paths) > 1:
