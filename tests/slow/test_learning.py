@@ -29,8 +29,9 @@ def test_a_hundred_thousand_files_fit_into_a_gigabyte(tmp_path: Path) -> None:
 
     run = fenshen.train(kimg=0.1, changes={"train.ticks": 1}, out=tmp_path / "run")
     code = (
-        "import resource; from fenshen.cli import main\n"
-        f"try: main(['generate', {str(run.path)!r}, '--count', '100000', '--out', {str(tmp_path / 'many')!r}])\n"
+        "import resource, sys; from fenshen.cli import main\n"
+        f"sys.argv = ['fenshen', 'generate', {str(run.path)!r}, '--count', '100000', '--out', {str(tmp_path / 'many')!r}]\n"
+        "try: main()\n"
         "except SystemExit as end: assert not end.code, end.code\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )

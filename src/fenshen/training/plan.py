@@ -116,8 +116,8 @@ def default_size(device: torch.device, resolution: int) -> str:
 
 
 def default_batch(device: torch.device, resolution: int, count: int) -> int:
-    """64; on a CPU 32 above 32 px, where steps are what is short; 256 on a GPU; never more than a small set holds."""
-    wanted = (64 if resolution <= 32 else 32) if device.type == "cpu" else 256 if resolution <= 64 else 64
+    """On a CPU 64, above 32 px 32, above 128 px 16, where steps are what is short; on a GPU 256 or 64; never more than a small set holds."""
+    wanted = (64 if resolution <= 32 else 32 if resolution <= 128 else 16) if device.type == "cpu" else 256 if resolution <= 64 else 64
     return wanted if count >= wanted else max(2, 2 ** (count.bit_length() - 1))
 
 

@@ -26,7 +26,7 @@ from fenshen.training.probe import Probed, check_memory, probe
 HURRY_FROM = 0.75
 LOOK_EVERY = 16
 SAVE_SECONDS = 120.0
-OVERHEAD = 0.96
+MARGIN = 1.03
 
 
 @dataclass(frozen=True)
@@ -118,9 +118,9 @@ def make_plan(recipe: Recipe, watcher: Watcher) -> Plan:
 
 
 def planned_kimg(recipe: Recipe, probed: Probed) -> float:
-    """What fits into the minutes, less what ticks and saves will take."""
+    """What fits into the minutes, and a little more: if that is too much, the clock anneals the end and stops the run."""
     assert recipe.train.minutes
-    return round(max(0.064, OVERHEAD * recipe.train.minutes * 60 * probed.pictures_per_second / 1000), 3)
+    return round(max(0.064, MARGIN * recipe.train.minutes * 60 * probed.pictures_per_second / 1000), 3)
 
 
 def _wanted_half_life(recipe: Recipe, probed: Probed) -> bool:
