@@ -96,7 +96,7 @@ class Train(Section):
     lr: Positive | None = Field(None, description="learning rate; derived from objective and network")
     lr_critic: Positive | None = Field(None, description="the critic's, where it differs")
     lr_burn_in: Positive = Field(1.0, description="learning rate starts at this multiple and comes down to 1 by cosine")
-    lr_end: Fraction = Field(0.02, description="part of the learning rate left at the end")
+    lr_end: Fraction = Field(0.1, description="part of the learning rate left at the end")
     anneal_from: Fraction = Field(0.5, description="part of the plan after which the learning rate falls")
     beta1: Annotated[float, Field(ge=0, lt=1)] = 0.0
     beta2: Annotated[float, Field(gt=0, lt=1)] = 0.99
