@@ -59,7 +59,7 @@ def check_cell(space: Grid, told: dict, gan: Gan, optimizer: str = "adam") -> No
     assert samples.min() >= -1 and samples.max() <= 1
 
 
-@pytest.mark.parametrize("objective,network,condition", product(OBJECTIVES, NETWORKS, TOLD))
+@pytest.mark.parametrize("objective,network,condition", list(product(OBJECTIVES, NETWORKS, TOLD)))
 def test_objective_network_condition(objective: str, network: str, condition: str) -> None:
     kind = {"wgan": "none", "wgan-gp": "gp", "relativistic": "r1+r2", "hinge": "r1", "nonsaturating": "r2"}.get(objective, "none")
     gan = model(objective=objective, network=network, penalty={"kind": kind, "gamma": 0.1}, clip_weights=0.01 if objective == "wgan" else 0.0)
@@ -76,7 +76,7 @@ def test_one_two_and_three_axes(space: Grid, network: str, condition: str) -> No
     check_cell(space, told, model(network=network))
 
 
-@pytest.mark.parametrize("kind,method", product(("gp", "r1", "r2", "r1+r2"), ("exact", "finite")))
+@pytest.mark.parametrize("kind,method", list(product(("gp", "r1", "r2", "r1+r2"), ("exact", "finite"))))
 def test_penalties_with_augmentation_and_options(kind: str, method: str) -> None:
     gan = model(penalty={"kind": kind, "method": method, "gamma": 0.1}, dropout=0.2, instance_noise=0.1, l1=1e-3, l2=1e-3)
     torch.manual_seed(0)
