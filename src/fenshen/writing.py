@@ -21,9 +21,9 @@ import numpy as np
 from fenshen import __version__
 from fenshen.errors import FenshenError, OutOfSpaceError, RecipeError
 from fenshen.media.image import grid, save_picture
+from fenshen.run import FULL
 
 Stream = Iterable[tuple[np.ndarray, np.ndarray | None]]
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EEXIST, errno.ENOTEMPTY)
 LARGEST_GRID = 100_000_000  # Pixels.
 EARLIEST = (1980, 1, 1, 0, 0, 0)  # A zip member's date; a fixed one keeps the same pictures the same bytes.
