@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import os
 import signal
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -261,6 +264,19 @@ def test_plan_tells_and_writes_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     assert plan.recipe.train.kimg and plan.seconds <= 120 and plan.memory_bytes > 1e6 and set(plan.parameters) == {"critic", "generator"}
     assert plan.recipe.train.kimg == pytest.approx(1.03 * 120 * plan.probed.pictures_per_second / 1000, rel=0.01)
     assert len(plan.probed.tried) >= 1 and not list(tmp_path.iterdir())
+
+
+def test_an_interrupt_that_a_library_swallows_still_stops(tmp_path: Path) -> None:
+    class Swallowing(Watcher):
+        def said(self, text: str) -> None:
+            with contextlib.suppress(KeyboardInterrupt):
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(0.2)
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        fenshen.train(kimg=0.032, changes=FAST | {"model.condition": "none"}, out=tmp_path / "run", watcher=Swallowing())
+    assert not (tmp_path / "run").exists() and signal.getsignal(signal.SIGINT) is before
 
 
 def test_minutes_stop_a_run_whose_plan_is_longer(tmp_path: Path) -> None:

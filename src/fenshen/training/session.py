@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,25 +75,42 @@ class Stop:
     """Set by Ctrl-C or SIGTERM; `signal` says which."""
 
     signal: int = 0
-    handlers: dict[int, Any] = field(default_factory=dict)
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[Stop]:
         """Takes over SIGINT and SIGTERM while training; a second Ctrl-C interrupts at once."""
-        if threading.current_thread() is not threading.main_thread():
-            yield self
-            return
 
         def heard(number: int, frame: object) -> None:
             if self.signal:
                 raise KeyboardInterrupt
             self.signal = number
 
-        self.handlers = {number: signal.signal(number, heard) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
+        with self._handling(heard, signal.SIGINT, signal.SIGTERM):
             yield self
+
+    @contextlib.contextmanager
+    def preparing(self) -> Iterator[Stop]:
+        """Ctrl-C interrupts at once; where it hits a library that swallows the interrupt, when the preparation is over."""
+
+        def heard(number: int, frame: object) -> None:
+            self.signal = number
+            raise KeyboardInterrupt
+
+        with self._handling(heard, signal.SIGINT):
+            yield self
+        if self.signal == signal.SIGINT:
+            raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def _handling(self, heard: Any, *numbers: int) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        handlers = {number: signal.signal(number, heard) for number in numbers}
+        try:
+            yield
         finally:
-            for number, handler in self.handlers.items():
+            for number, handler in handlers.items():
                 signal.signal(number, handler)
 
 
@@ -143,7 +160,8 @@ def start(recipe: Recipe, out: Path | None, watcher: Watcher, stop: Stop) -> Run
     """Trains a new run and returns its folder."""
     if out is not None:
         RunFolder.check_free(out)
-    plan = make_plan(recipe, watcher)
+    with stop.preparing():
+        plan = make_plan(recipe, watcher)
     run = RunFolder.create(out, Path(recipe.data.source.removeprefix("hf://")).stem or "run")
     try:
         _write_beginnings(run, plan)
