@@ -55,7 +55,8 @@ def test_wgan_gp_of_a_linear_critic(size: float) -> None:
     w = torch.randn(16)
     w = w / w.norm() * size
     real, fake = torch.randn(6, 1, 4, 4), torch.randn(6, 1, 4, 4)
-    torch.testing.assert_close(penalties.gradient_norm(line(w), real, fake), torch.full((6,), (size - 1) ** 2), atol=1e-5, rtol=1e-4)
+    value = penalties.gradient_norm(line(w), penalties.between(real, fake))
+    torch.testing.assert_close(value, torch.full((6,), (size - 1) ** 2), atol=1e-5, rtol=1e-4)
 
 
 def test_finite_wgan_gp_is_exact_along_the_line() -> None:
@@ -64,7 +65,7 @@ def test_finite_wgan_gp_is_exact_along_the_line() -> None:
     direction[3] = 1.0
     fake = torch.randn(6, 1, 4, 4)
     real = fake + 0.7 * direction.view(1, 4, 4)
-    value = penalties.gradient_norm_finite(line(2 * direction), real, fake, 0.1)
+    value = penalties.gradient_norm_finite(line(2 * direction), penalties.between(real, fake), real - fake, 0.1)
     torch.testing.assert_close(value, torch.ones(6), atol=1e-3, rtol=1e-3)
 
 

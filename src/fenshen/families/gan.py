@@ -27,7 +27,7 @@ WIDTHS = {"nano": 16, "small": 32, "base": 64, "large": 128}
 View = Callable[[Tensor], Tensor]
 
 
-def no_augmentation(count: int) -> View:
+def no_augmentation(count: int, noise: torch.Generator | None = None) -> View:
     """The critic sees samples as they are."""
     return lambda x_BCS: x_BCS
 
@@ -54,18 +54,26 @@ class Sampler(nn.Module):
 
 
 class GAN(nn.Module):
-    """`augment(count)` draws one random view of `count` samples: a differentiable function, the same at every call."""
+    """`augment(count, noise)` draws one random view of `count` samples: a differentiable function, the same at every call.
+
+    All that is random comes from `noise`, a generator on the device of the samples (None: torch's own state, where
+    dropout draws from in any case).
+    """
 
     def __init__(self, space: Grid, told: Told, model: Gan, burn_in: float = 0.0):
         super().__init__()
         assert model.size and model.penalty.kind and model.penalty.gamma is not None and model.clip_weights is not None and model.critic_steps
-        self.space, self.model, self.burn_in = space, model, burn_in
-        self.objective = OBJECTIVES[model.objective]
+        self.space, self.burn_in = space, burn_in
+        self.follow(model)
         self.sampler, self.judges = Sampler(space, told, model), Condition(told, space)
         self.critic = critic(
             space, model.network, self.judges.vector_length, WIDTHS[model.size], grid_channels=self.judges.grid_channels, dropout=model.dropout
         )
-        self.augment: Callable[[int], View] = no_augmentation
+        self.augment: Callable[[int, torch.Generator | None], View] = no_augmentation
+
+    def follow(self, model: Gan) -> None:
+        """Plays by another recipe from now on; its networks must be the same."""
+        self.model, self.objective = model, OBJECTIVES[model.objective]
 
     def players(self) -> dict[str, Player]:
         """The critic moves `critic_steps` times before the generator moves once."""
@@ -79,55 +87,66 @@ class GAN(nn.Module):
         """D(x | c): logits (B,)."""
         return self.critic(x_BCS, *self.judges(given))
 
-    def losses(self, player: str, x_BCS: Tensor, given: Given, at: At) -> Losses:
-        """What `player` minimises on real samples x_BCS told `given`."""
-        z_BD = torch.randn(len(x_BCS), self.model.latent, device=x_BCS.device)
-        return (self.critic_losses if player == "critic" else self.generator_losses)(x_BCS, z_BD, given, at)
+    @property
+    def separable(self) -> bool:
+        """Whether the losses of parts of a batch make up those of the whole: nothing is normalised over it or dropped from it."""
+        return not self.model.dropout and not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in self.modules())
 
-    def critic_losses(self, x_BCS: Tensor, z_BD: Tensor, given: Given, at: At) -> Losses:
+    def losses(self, player: str, x_BCS: Tensor, given: Given, at: At, noise: torch.Generator | None = None) -> Losses:
+        """What `player` minimises on real samples x_BCS told `given`."""
+        z_BD = torch.randn(len(x_BCS), self.model.latent, device=x_BCS.device, generator=noise)
+        return (self.critic_losses if player == "critic" else self.generator_losses)(x_BCS, z_BD, given, at, noise)
+
+    def critic_losses(self, x_BCS: Tensor, z_BD: Tensor, given: Given, at: At, noise: torch.Generator | None = None) -> Losses:
         with torch.no_grad():
             fake_BCS = self.sampler(z_BD, given).to(x_BCS.dtype)
-        real, fake = self.score(self.view(x_BCS, at), given), self.score(self.view(fake_BCS, at), given)
+        real, fake = self.score(self.view(x_BCS, at, noise), given), self.score(self.view(fake_BCS, at, noise), given)
         terms = {"adversarial": self.objective.critic(real, fake, self.model.label_smoothing)}
-        terms |= self.penalty(x_BCS, fake_BCS, given, at) | self.weight_terms(self.critic)
+        terms |= self.penalty(x_BCS, fake_BCS, given, at, noise) | self.weight_terms(self.critic)
         return Losses(terms, {"real": real.detach(), "fake": fake.detach()})
 
-    def generator_losses(self, x_BCS: Tensor, z_BD: Tensor, given: Given, at: At) -> Losses:
+    def generator_losses(self, x_BCS: Tensor, z_BD: Tensor, given: Given, at: At, noise: torch.Generator | None = None) -> Losses:
         fake_BCS = self.sampler(z_BD, given).to(x_BCS.dtype)
         with torch.no_grad():
-            real = self.score(self.view(x_BCS, at), given)
-        fake = self.score(self.view(fake_BCS, at), given)
+            real = self.score(self.view(x_BCS, at, noise), given)
+        fake = self.score(self.view(fake_BCS, at, noise), given)
         terms = {"adversarial": self.objective.generator(real, fake)} | self.weight_terms(self.sampler)
         return Losses(terms, {"real": real.detach(), "fake": fake.detach()})
 
-    def view(self, x_BCS: Tensor, at: At) -> Tensor:
+    def view(self, x_BCS: Tensor, at: At, noise: torch.Generator | None = None) -> Tensor:
         """What the critic sees: augmented, and noisy while instance noise lasts (Sønderby et al. 2016)."""
-        x_BCS = self.augment(len(x_BCS))(x_BCS)
+        x_BCS = self.augment(len(x_BCS), noise)(x_BCS)
         sigma = self.model.instance_noise * (1 - at.fraction)
-        return x_BCS + sigma * torch.randn_like(x_BCS) if sigma > 0 else x_BCS
+        return x_BCS + sigma * penalties.gaussian(x_BCS, noise) if sigma > 0 else x_BCS
 
-    def penalty(self, x_BCS: Tensor, fake_BCS: Tensor, given: Given, at: At) -> dict[str, Tensor]:
+    def penalty(self, x_BCS: Tensor, fake_BCS: Tensor, given: Given, at: At, noise: torch.Generator | None = None) -> dict[str, Tensor]:
         """The weighted gradient penalties of a part of the batch, in fp32, at pixels before augmentation."""
         kind, how = self.model.penalty.kind, self.model.penalty
         if kind == "none" or not how.gamma:
             return {}
-        count = min(len(x_BCS), max(1, round(how.fraction * len(x_BCS))))
+        count = min(len(x_BCS), max(1, round((how.fraction or 1.0) * len(x_BCS))))
         gamma = burn_in(how.gamma, how.gamma if how.gamma_end is None else how.gamma_end, at.fraction, self.burn_in)
         real_BCS, fake_BCS, told = x_BCS[:count].float(), fake_BCS[:count].float(), {k: v[:count] for k, v in given.items()}
-        squared = penalties.gradient_squared if how.method == "exact" else lambda c, x: penalties.gradient_squared_finite(c, x, how.step)
+
+        def squared(critic: penalties.Critic, x_BCS: Tensor) -> Tensor:
+            if how.method == "exact":
+                return penalties.gradient_squared(critic, x_BCS)
+            return penalties.gradient_squared_finite(critic, x_BCS, how.step, noise)
+
         with torch.autocast(x_BCS.device.type, enabled=False):
             if kind == "gp":
-                args = (self.fixed(told, count, how.method), real_BCS, fake_BCS)
-                value = penalties.gradient_norm(*args) if how.method == "exact" else penalties.gradient_norm_finite(*args, how.step)
-                return {"gp": gamma * value}
+                critic, at_BCS = self.fixed(told, count, how.method, noise), penalties.between(real_BCS, fake_BCS, noise)
+                if how.method == "exact":
+                    return {"gp": gamma * penalties.gradient_norm(critic, at_BCS)}
+                return {"gp": gamma * penalties.gradient_norm_finite(critic, at_BCS, real_BCS - fake_BCS, how.step)}
             if kind == "r1+r2":
-                r1, r2 = squared(self.fixed(twice(told), 2 * count, how.method), torch.cat([real_BCS, fake_BCS])).chunk(2)
+                r1, r2 = squared(self.fixed(twice(told), 2 * count, how.method, noise), torch.cat([real_BCS, fake_BCS])).chunk(2)
                 return {"r1": gamma / 2 * r1, "r2": gamma / 2 * r2}
-            return {str(kind): gamma / 2 * squared(self.fixed(told, count, how.method), real_BCS if kind == "r1" else fake_BCS)}
+            return {str(kind): gamma / 2 * squared(self.fixed(told, count, how.method, noise), real_BCS if kind == "r1" else fake_BCS)}
 
-    def fixed(self, given: Given, count: int, method: str) -> Callable[[Tensor], Tensor]:
+    def fixed(self, given: Given, count: int, method: str, noise: torch.Generator | None = None) -> Callable[[Tensor], Tensor]:
         """The critic as a function of pictures alone; both halves of a finite difference get the same view."""
-        view = self.augment(count)
+        view = self.augment(count, noise)
         if method == "exact":
             return lambda x_BCS: self.score(view(x_BCS), given)
         return lambda x_BCS: self.score(torch.cat([view(half) for half in x_BCS.chunk(2)]), twice(given))

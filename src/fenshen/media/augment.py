@@ -96,18 +96,22 @@ def affine(flip_B: Tensor, scale_B: Tensor, angle_B: Tensor, shift_B2: Tensor) -
     return torch.cat([rows, -rows @ (2 * shift_B2)[:, :, None]], 2)
 
 
-def classic(count: int, what: Augment) -> View:
-    """Classic augmentation of `count` pictures, uniform within the recipe's ranges; draws from torch's random state."""
+def classic(count: int, what: Augment, noise: torch.Generator | None = None) -> View:
+    """Classic augmentation of `count` pictures, uniform within the recipe's ranges; draws from `noise`, torch's own random state if None."""
     if what == Augment():
         return lambda x_BCHW: x_BCHW
 
-    def around(size: float, *shape: int) -> Tensor:
-        return (torch.rand(count, *shape) * 2 - 1) * size
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(count, *shape, generator=noise, device=None if noise is None else noise.device)
 
-    flip_B = 1 - 2 * (torch.rand(count) < what.flip).float()
-    kept_B = 1 - torch.rand(count) * what.crop
-    map_B23 = affine(flip_B, (1 + around(what.scale)) / kept_B, around(math.radians(what.rotate_degrees)), torch.zeros(count, 2))
-    map_B23[:, :, 2] += (torch.rand(count, 2) * 2 - 1) * (1 - kept_B)[:, None]
+    def around(size: float, *shape: int) -> Tensor:
+        return (uniform(*shape) * 2 - 1) * size
+
+    flip_B = 1 - 2 * (uniform() < what.flip).float()
+    kept_B = 1 - uniform() * what.crop
+    still_B2 = torch.zeros_like(kept_B)[:, None].expand(-1, 2)
+    map_B23 = affine(flip_B, (1 + around(what.scale)) / kept_B, around(math.radians(what.rotate_degrees)), still_B2)
+    map_B23[:, :, 2] += around(1.0, 2) * (1 - kept_B)[:, None]
     colour = what.colour
     return Change(map_B23, around(0.4 * colour), 1 + around(0.4 * colour), 1 + around(0.6 * colour))
 
@@ -119,27 +123,35 @@ class Adaptive:
     side: int
     strength: float = 0.0
 
-    def __call__(self, count: int) -> View:
-        """One random view of `count` pictures, the same at every call of the view; draws from torch's random state."""
+    def __call__(self, count: int, noise: torch.Generator | None = None) -> View:
+        """One random view of `count` pictures, the same at every call of the view; draws from `noise`, torch's own random state if None."""
         if self.strength <= 0:
             return lambda x_BCHW: x_BCHW
 
+        device = None if noise is None else noise.device
+
+        def uniform(*shape: int) -> Tensor:
+            return torch.rand(count, *shape, generator=noise, device=device)
+
+        def normal(*shape: int) -> Tensor:
+            return torch.randn(count, *shape, generator=noise, device=device)
+
         def chosen(values: Tensor, otherwise: float, share: float = 1.0) -> Tensor:
-            picked = torch.rand(count) < self.strength * share
+            picked = uniform() < self.strength * share
             return torch.where(picked.view(-1, *[1] * (values.dim() - 1)), values, torch.full_like(values, otherwise))
 
-        flip_B = chosen(-torch.ones(count), 1.0, share=0.3)
-        scale_B = chosen(torch.exp2(0.2 * torch.randn(count)), 1.0)
-        angle_B = chosen(math.radians(15) * torch.randn(count), 0.0)
-        whole_B2 = torch.round((torch.rand(count, 2) * 2 - 1) * self.side / 8) / self.side
-        part_B2 = 0.02 * torch.randn(count, 2)
+        flip_B = chosen(-torch.ones(count, device=device), 1.0, share=0.3)
+        scale_B = chosen(torch.exp2(0.2 * normal()), 1.0)
+        angle_B = chosen(math.radians(15) * normal(), 0.0)
+        whole_B2 = torch.round((uniform(2) * 2 - 1) * self.side / 8) / self.side
+        part_B2 = 0.02 * normal(2)
         shift_B2 = chosen(whole_B2, 0.0) + chosen(part_B2, 0.0)
-        corner_B2 = torch.rand(count, 2) - 0.25
-        cutout_B4 = chosen(torch.cat([corner_B2, torch.full((count, 2), 0.5)], 1), 2.0, share=0.5)
+        corner_B2 = uniform(2) - 0.25
+        cutout_B4 = chosen(torch.cat([corner_B2, torch.full((count, 2), 0.5, device=device)], 1), 2.0, share=0.5)
         return Change(
             affine(flip_B, scale_B, angle_B, shift_B2),
-            chosen(0.2 * torch.randn(count), 0.0),
-            chosen(torch.exp2(0.3 * torch.randn(count)), 1.0),
-            chosen(torch.exp2(0.5 * torch.randn(count)), 1.0),
+            chosen(0.2 * normal(), 0.0),
+            chosen(torch.exp2(0.3 * normal()), 1.0),
+            chosen(torch.exp2(0.5 * normal()), 1.0),
             cutout_B4,
         )
