@@ -1,0 +1,103 @@
+"""`fenshen audit`: what a stranger who has the run could learn about the pictures it was trained on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fenshen.errors import DataError
+from fenshen.evaluate.copying import copying, sentences
+from fenshen.evaluate.critic import load_family, logits, told_labels
+from fenshen.evaluate.subject import Say, Subject
+from fenshen.lang import tr
+from fenshen.measure.intervals import Interval
+from fenshen.measure.membership import member_auc, true_positive_rate
+from fenshen.measure.neighbours import nearest_neighbours
+from fenshen.run import RunFolder
+
+GUESSING = 0.5
+SLIGHT, STRONG = 0.6, 0.75  # Area under the curve.
+
+
+@dataclass(frozen=True)
+class Attack:
+    """How well one score tells members from others: area under the ROC curve, and true positives at 1 % false ones or None."""
+
+    name: str
+    auc: Interval
+    true_positives: Interval | None
+
+
+@dataclass(frozen=True)
+class Audit:
+    """`members`: so many training pictures were set against as many held-out ones."""
+
+    run: str
+    members: int
+    attacks: tuple[Attack, ...]
+    copying: dict[str, Any]
+    verdict: tuple[str, ...]
+    path: Path
+
+    def json(self) -> dict[str, Any]:
+        def plain(found: Interval | None) -> dict[str, float] | None:
+            return None if found is None else {"value": found.value, "low": found.low, "high": found.high}
+
+        attacks = [{"name": a.name, "auc": plain(a.auc), "true_positives_at_1_percent": plain(a.true_positives)} for a in self.attacks]
+        return {"run": self.run, "members": self.members, "attacks": attacks, "copying": self.copying, "verdict": list(self.verdict)}
+
+    def __str__(self) -> str:
+        return "\n".join(self.verdict)
+
+
+def audit(run: RunFolder, device: str, seed: int, say: Say) -> Audit:
+    """Membership inference with the critic's logit (whoever has the whole run) and with the distance to the nearest sample (whoever
+    has samples only), on training pictures and as many held-out ones; and the search for copies. Writes audit.json."""
+    subject = Subject.open(run, device, None, seed, say)
+    others = subject.held_out_indices
+    members = np.sort(subject.order[: len(others)])
+    others = others[: len(members)]
+    say(tr("comparing {count} training pictures with as many held-out ones", count=len(members)))
+    family = load_family(run, subject.recipe, subject.made, device)
+    critic = [logits(family, subject.dataset.pictures[i], told_labels(subject, i), device) for i in (members, others)]
+    features = [subject.encoder.read(subject.dataset.pictures[i]).features for i in (members, others)]
+    near = [-nearest_neighbours(f, subject.read.features)[0][:, 0] for f in features]
+    attacks = (_attack(tr("the critic's logit"), *critic), _attack(tr("distance to the nearest made picture"), *near))
+    found = copying(subject)
+    said = (*(_in_words(attack) for attack in attacks), *sentences(found, subject.count), *_advice(attacks, found.copied))
+    result = Audit(run.path.resolve().name, len(members), attacks, found.numbers(), said, run.path / "audit.json")
+    run.write_json("audit.json", result.json())
+    return result
+
+
+def _attack(name: str, members: np.ndarray, others: np.ndarray) -> Attack:
+    try:
+        rate = true_positive_rate(members, others)
+    except DataError:
+        rate = None
+    return Attack(name, member_auc(members, others), rate)
+
+
+def _in_words(attack: Attack) -> str:
+    auc = attack.auc
+    values = {"name": attack.name, "auc": f"{auc.value:.2f}", "low": f"{auc.low:.2f}", "high": f"{auc.high:.2f}"}
+    if auc.low > STRONG:
+        return tr("By {name} a stranger can tell for most pictures whether they were in the training set (AUC {auc}, {low} … {high}).", **values)
+    if auc.low > SLIGHT:
+        return tr("By {name} a stranger can often tell whether a picture was in the training set (AUC {auc}, {low} … {high}).", **values)
+    if auc.low > GUESSING:
+        return tr("By {name} a stranger guesses a little better than chance whether a picture was in the training set (AUC {auc}, {low} … {high}).",
+                  **values)  # fmt: skip
+    return tr("By {name} a stranger cannot tell whether a picture was in the training set (AUC {auc}, {low} … {high}; 0.5 is guessing).", **values)
+
+
+def _advice(attacks: tuple[Attack, ...], copied: bool) -> list[str]:
+    critic, samples = attacks
+    if copied or samples.auc.low > SLIGHT:
+        return [tr("Do not give away this run or its pictures: they show training pictures.")]
+    if critic.auc.low > SLIGHT:
+        return [tr("Pictures may be shown; keep the folder state/ to yourself: it knows the training pictures.")]
+    return [tr("Nothing found here is a proof of privacy: another attack may see more.")]

@@ -1,0 +1,76 @@
+"""What the critic itself says of pictures it has never seen; the articles end with this."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from fenshen.condition import Given
+from fenshen.errors import RunFolderError
+from fenshen.evaluate.subject import Subject
+from fenshen.families.gan import GAN
+from fenshen.media.image import to_tensor
+from fenshen.recipe import Recipe
+from fenshen.run import Made, RunFolder, read_tensors
+
+BATCH = 100
+
+
+@dataclass(frozen=True)
+class CriticReport:
+    """`accuracy`: part of the pairs, one real and one made, that the critic orders right, 0.5 is guessing; `loss`: its objective's."""
+
+    accuracy: float
+    loss: float
+
+
+def load_family(run: RunFolder, recipe: Recipe, made: Made, device: str) -> GAN:
+    """Generator and critic as they were last saved; RunFolderError where they do not fit."""
+    tensors, header = read_tensors(run.state)
+    family = GAN(made.space, made.told, recipe.set(header["changes"]).model)
+    weights = {name.removeprefix("family."): value for name, value in tensors.items() if name.startswith("family.")}
+    try:
+        family.load_state_dict(weights)
+    except RuntimeError as error:
+        raise RunFolderError("the saved state does not fit the recipe beside it ({problem})", problem=str(error).splitlines()[0]) from None
+    return family.to(device).eval()
+
+
+@torch.no_grad()
+def logits(family: GAN, pictures_NHWC: np.ndarray, labels: np.ndarray | None, device: str) -> np.ndarray:
+    """D(x | c) of uint8 pictures, float64 (N)."""
+    values = []
+    for start in range(0, len(pictures_NHWC), BATCH):
+        part = slice(start, start + BATCH)
+        given: Given = {} if labels is None else {"label": torch.from_numpy(labels[part]).long().to(device)}
+        values.append(family.score(to_tensor(np.ascontiguousarray(pictures_NHWC[part])).to(device), given).double().cpu().numpy())
+    return np.concatenate(values)
+
+
+def told_labels(subject: Subject, indices: np.ndarray) -> np.ndarray | None:
+    """What the model would be told of real pictures: their labels, their found groups, or nothing."""
+    if not subject.made.classes:
+        return None
+    if subject.made.grouped:
+        groups, _ = read_tensors(subject.run.groups)
+        return groups["groups"].numpy()[indices]
+    assert subject.dataset.labels is not None
+    return subject.dataset.labels[indices]
+
+
+def judge(subject: Subject, family: GAN, indices: np.ndarray) -> CriticReport:
+    """Real pictures against as many made ones that are told the same."""
+    labels = told_labels(subject, indices)
+    draw = torch.Generator().manual_seed(subject.seed)
+    made = []
+    for start in range(0, len(indices), BATCH):
+        z_BD = torch.randn(len(indices[start : start + BATCH]), subject.sampler.latent, generator=draw)
+        given: Given = {} if labels is None else {"label": torch.from_numpy(labels[start : start + BATCH]).long().to(subject.device)}
+        x_BCS = subject.sampler.sample(z_BD.to(subject.device), given)
+        with torch.no_grad():
+            made.append(family.score(x_BCS, given).double().cpu())
+    fake = torch.cat(made)
+    real = torch.from_numpy(logits(family, subject.dataset.pictures[indices], labels, subject.device))
+    return CriticReport(float((real > fake).double().mean()), float(family.objective.critic(real, fake, 0.0).mean()))

@@ -1,0 +1,119 @@
+"""What an evaluation looks at: a run, the pictures it was trained on, those held out, and what it makes; all as features."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from fenshen.data import Dataset, prepare
+from fenshen.errors import DataError, RunFolderError
+from fenshen.families.gan import Sampler
+from fenshen.generate import Order, generate
+from fenshen.measure.encoders import Encoder, Read
+from fenshen.recipe import Recipe
+from fenshen.run import Made, RunFolder
+from fenshen.training.examine import encoder_of
+
+MOST = 10_000
+FEWEST_HELD_OUT = 2
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One run with its data and an encoder of it. `count`: pictures on the made side, and on the floor's."""
+
+    run: RunFolder
+    recipe: Recipe
+    dataset: Dataset
+    sampler: Sampler
+    made: Made
+    encoder: Encoder
+    device: str
+    count: int
+    seed: int
+
+    @classmethod
+    def open(cls, run: RunFolder, device: str, count: int | None, seed: int, say: Say) -> Subject:
+        """RunFolderError where the pictures have changed since; DataError where none are held out."""
+        recipe = run.recipe()
+        dataset = data_of(run, recipe, say)
+        if len(dataset.held_out) < FEWEST_HELD_OUT:
+            raise DataError("there are no held-out pictures to measure with: train with data.held_out above 0")
+        sampler, made, _ = run.load_sampler(device)
+        encoder = encoder_of(dataset, torch.device(device), say)
+        return cls(run, recipe, dataset, sampler, made, encoder, device, min(count or MOST, MOST, len(dataset.train)), seed)
+
+    @cached_property
+    def order(self) -> np.ndarray:
+        """Training pictures in an order that hangs on the seed alone."""
+        return np.random.default_rng(self.seed).permutation(self.dataset.train)
+
+    @cached_property
+    def pictures(self) -> np.ndarray:
+        """What the run makes, uint8 (count, H, W, C)."""
+        return self._samples[0]
+
+    @cached_property
+    def labels(self) -> np.ndarray | None:
+        """What each made picture was asked to be; None where nothing was asked."""
+        return self._samples[1]
+
+    @cached_property
+    def _samples(self) -> tuple[np.ndarray, np.ndarray | None]:
+        parts = list(generate(self.sampler, self.made, Order(self.count, self.seed), self.device))
+        labels = [labels for _, labels in parts if labels is not None]
+        return np.concatenate([pictures for pictures, _ in parts]), np.concatenate(labels) if labels and not self.made.grouped else None
+
+    @cached_property
+    def read(self) -> Read:
+        """Features and class probabilities of the made pictures."""
+        return self.encoder.read(self.pictures)
+
+    @cached_property
+    def held_out(self) -> Read:
+        """Of the held-out pictures, all or the first 10,000."""
+        return self.encoder.read(self.dataset.pictures[self.held_out_indices])
+
+    @cached_property
+    def held_out_indices(self) -> np.ndarray:
+        return np.sort(np.random.default_rng(self.seed).permutation(self.dataset.held_out)[:MOST])
+
+    @cached_property
+    def training(self) -> Read:
+        """Of as many training pictures as are made: the floor."""
+        return self.encoder.read(self.dataset.pictures[self.training_indices])
+
+    @cached_property
+    def training_indices(self) -> np.ndarray:
+        return np.sort(self.order[: self.count])
+
+    @cached_property
+    def all_training(self) -> np.ndarray:
+        """Features of every training picture: a copy may be of any."""
+        return self.encoder.read(self.dataset.pictures[self.dataset.train]).features
+
+    @cached_property
+    def noise(self) -> Read:
+        """Of uniform noise: as bad as it gets."""
+        shape = (min(self.count, 1000), *self.dataset.pictures.shape[1:])
+        return self.encoder.read(np.random.default_rng(self.seed).integers(0, 256, shape, np.uint8))
+
+    @cached_property
+    def mean(self) -> Read:
+        """Of the mean training picture, over and over: nothing wrong with any sample, and no variety."""
+        mean = self.dataset.pictures[self.training_indices].mean(0).round().astype(np.uint8)
+        return self.encoder.read(np.repeat(mean[None], min(self.count, 1000), 0))
+
+
+def data_of(run: RunFolder, recipe: Recipe, say: Say) -> Dataset:
+    """The pictures that a run was trained on, with their own labels. RunFolderError where they have changed."""
+    dataset = prepare(recipe.data, seed=recipe.train.seed, say=say)
+    if dataset.fingerprint != run.read_json("data.json")["fingerprint"]:
+        text = "the pictures in {source} have changed since this run was trained: bring the old ones back to measure it"
+        raise RunFolderError(text, source=recipe.data.source)
+    return dataset
