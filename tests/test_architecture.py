@@ -19,7 +19,7 @@ FLOORS = (
     ("losses", "penalties"),
     ("media", "nets", "measure"),
     ("data", "condition", "families", "run"),
-    ("generate", "writing", "training"),
+    ("generate", "writing", "training", "evaluate"),
     ("api",),
     ("cli", "__main__"),
 )

@@ -24,7 +24,7 @@ from safetensors.numpy import save
 from fenshen.cli.console import bytes_in_words, duration, number
 from fenshen.media.image import read_stamp
 
-FAST = ("--set", "train.precision=fp32", "--set", "train.threads=1")
+FAST = ("--set", "train.precision=fp32", "--set", "train.threads=1", "--set", "autopilot=off", "--set", "evaluate.report=false")
 TINY = (*FAST, "--kimg", "0.5", "--set", "train.ticks=2")
 LONG = (*FAST, "--kimg", "300", "--set", "train.ticks=1000")  # Long enough to be stopped; a tick about every fifth step.
 PROGRAM = (sys.executable, "-m", "fenshen")

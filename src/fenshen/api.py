@@ -12,7 +12,10 @@ import numpy as np
 
 from fenshen.data import Report
 from fenshen.data import look as look_at
-from fenshen.errors import RecipeError
+from fenshen.errors import DataError, RecipeError
+from fenshen.evaluate.audit import Audit, audit
+from fenshen.evaluate.critic import load_family
+from fenshen.evaluate.report import Evaluation, evaluate
 from fenshen.generate import Order, find_label
 from fenshen.generate import generate as make
 from fenshen.recipe import Recipe, load_recipe
@@ -22,7 +25,23 @@ from fenshen.training.plan import pick_device
 from fenshen.training.session import Plan, Stop, Watcher
 from fenshen.writing import stamp_of, write_grid, write_npz
 
-__all__ = ["Pictures", "Plan", "Report", "Run", "Stop", "Watcher", "describe_recipe", "load", "look", "plan", "resume", "runs", "train"]
+__all__ = [
+    "Audit",
+    "Evaluation",
+    "Pictures",
+    "Plan",
+    "Report",
+    "Run",
+    "Stop",
+    "Watcher",
+    "describe_recipe",
+    "load",
+    "look",
+    "plan",
+    "resume",
+    "runs",
+    "train",
+]
 
 
 @dataclass(frozen=True)
@@ -63,25 +82,50 @@ class Run:
         return self.folder.log()
 
     def stream(
-        self, count: int, seed: int = 0, label: str | None = None, truncation: float = 1.0, *, by_class: bool = False, device: str = "auto"
+        self, count: int, seed: int = 0, label: str | None = None, truncation: float = 1.0, *, by_class: bool = False, keep: float = 1.0,
+        device: str = "auto",
     ) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
         """Batches of pictures uint8 (B, H, W, C) and labels, so that any count fits into memory. As `generate` otherwise."""
         if count < 1:
             raise RecipeError("--count {count}: at least 1", count=count)
         if not 0 <= truncation <= 2:
             raise RecipeError("--truncation {value}: between 0 (all alike) and 2, 1 changes nothing", value=truncation)
+        if not 0.01 <= keep <= 1:
+            raise RecipeError("--keep {value}: between 0.01 and 1, the part of what is drawn that is kept", value=keep)
         where = str(pick_device(device))
         sampler, made, _ = self.folder.load_sampler(where)
-        order = Order(count, seed, None if label is None else find_label(label, made), truncation, by_class)
-        return make(sampler, made, order, where)
+        order = Order(count, seed, None if label is None else find_label(label, made), truncation, by_class, keep)
+        return make(sampler, made, order, where, load_family(self.folder, self.recipe, made, where).score if keep < 1 else None)
 
-    def generate(self, count: int = 64, seed: int = 0, label: str | None = None, truncation: float = 1.0, *, by_class: bool = False) -> Pictures:
-        """`count` new pictures. The same seed gives the same pictures, whatever the count; `truncation` < 1: typical, less various."""
+    def generate(
+        self, count: int = 64, seed: int = 0, label: str | None = None, truncation: float = 1.0, *, by_class: bool = False, keep: float = 1.0
+    ) -> Pictures:
+        """`count` new pictures. The same seed gives the same pictures, whatever the count; `truncation` < 1: typical, less various.
+
+        `keep` < 1: so much more is drawn, and the part that the critic finds most real is kept.
+        """
         _, made, _ = self.folder.load_sampler()
-        parts = list(self.stream(count, seed, label, truncation, by_class=by_class))
+        parts = list(self.stream(count, seed, label, truncation, by_class=by_class, keep=keep))
         labels = [part for _, part in parts if part is not None]
         told = np.concatenate(labels) if labels and not made.grouped else None
         return Pictures(np.concatenate([images for images, _ in parts]), told, made.classes, self.path.resolve().name)
+
+    def evaluate(
+        self, count: int | None = None, seed: int = 0, *, keep: float = 1.0, device: str = "auto", watcher: Watcher | None = None
+    ) -> Evaluation:
+        """Measures the run, writes report.html and report.json into its folder, and says in words how good it is.
+
+        `count`: pictures made for it; by default as many as it was trained on, at most 10,000. DataError where none are held out.
+        """
+        return evaluate(self.folder, str(pick_device(device)), count, seed, (watcher or Watcher()).said, keep)
+
+    def report(self) -> dict[str, Any] | None:
+        """The last evaluation, as in report.json; None where there was none."""
+        return self.folder.read_json("report.json") if (self.path / "report.json").exists() else None
+
+    def audit(self, seed: int = 0, *, device: str = "auto", watcher: Watcher | None = None) -> Audit:
+        """What a stranger who has this run could learn about its training pictures; writes audit.json."""
+        return audit(self.folder, str(pick_device(device)), seed, (watcher or Watcher()).said)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -116,7 +160,8 @@ def train(
     Raises FenshenError for whatever cannot work, before anything is written.
     """
     wanted = describe_recipe(source, recipe, **wishes)
-    return Run(session.start(wanted, None if out is None else Path(out), watcher or Watcher(), stop or Stop()))
+    watcher, stop = watcher or Watcher(), stop or Stop()
+    return _reported(Run(session.start(wanted, None if out is None else Path(out), watcher, stop)), watcher, stop)
 
 
 def plan(
@@ -128,7 +173,19 @@ def plan(
 
 def resume(name: str | os.PathLike[str], *, watcher: Watcher | None = None, stop: Stop | None = None) -> Run:
     """Goes on with a stopped run, exactly where its last save stands."""
-    return Run(session.resume(RunFolder.find(os.fspath(name)), watcher or Watcher(), stop or Stop()))
+    watcher, stop = watcher or Watcher(), stop or Stop()
+    return _reported(Run(session.resume(RunFolder.find(os.fspath(name)), watcher, stop)), watcher, stop)
+
+
+def _reported(run: Run, watcher: Watcher, stop: Stop) -> Run:
+    """The run, with its report if training came to its end and the recipe wants one."""
+    wanted = run.recipe.evaluate
+    if wanted.report and not stop.signal:
+        try:
+            run.evaluate(wanted.count, device=run.recipe.train.device, watcher=watcher)
+        except DataError as error:
+            watcher.said(str(error))
+    return run
 
 
 def load(name: str | os.PathLike[str]) -> Run:

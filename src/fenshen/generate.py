@@ -5,7 +5,8 @@ Noise is keyed by (seed, index) and sampling runs in fixed, padded batches, so t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,17 +20,22 @@ from fenshen.media.image import to_pictures
 from fenshen.run import Made
 
 BATCH = 50
+Judge = Callable[[Tensor, Given], Tensor]  # Samples x_BCS and what they were told -> scores (B,), the higher the better.
 
 
 @dataclass(frozen=True)
 class Order:
-    """What to make: `label` an index of a class or None for the training set's own mixture; `truncation` scales z, 1 is all of it."""
+    """What to make: `label` an index of a class or None for the training set's own mixture; `truncation` scales z, 1 is all of it.
+
+    `keep` below 1: so much more is drawn, and the part that a judge ranks highest is kept.
+    """
 
     count: int
     seed: int = 0
     label: int | None = None
     truncation: float = 1.0
     by_class: bool = False
+    keep: float = 1.0
 
 
 def noise(seed: int, indices: range, length: int) -> tuple[Tensor, np.ndarray]:
@@ -62,13 +68,45 @@ def find_label(name: str, made: Made) -> int:
 
 
 @torch.no_grad()
-def generate(sampler: Sampler, made: Made, order: Order, device: str = "cpu") -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-    """Batches of pictures uint8 (B, H, W, C) and labels (B) or None, one fixed-size batch in memory at a time."""
+def generate(
+    sampler: Sampler, made: Made, order: Order, device: str = "cpu", judge: Judge | None = None
+) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+    """Batches of pictures uint8 (B, H, W, C) and labels (B) or None, one fixed-size batch in memory at a time.
+
+    `judge` scores samples when `order.keep` is below 1; the same seed then still gives the same pictures, whatever the count.
+    """
     for start in range(0, order.count, BATCH):
         indices = range(start, start + BATCH)
-        z_BD, uniform = noise(order.seed, indices, sampler.latent)
-        labels = choose_labels(order, made, indices, uniform)
-        given: Given = {} if labels is None else {"label": torch.from_numpy(labels).long().to(device)}
-        pictures = to_pictures(sampler.sample((z_BD * order.truncation).to(device), given))
+        labels = choose_labels(order, made, indices, noise(order.seed, indices, 1)[1])
+        samples = _drawn(sampler, order, start // BATCH, labels, device, judge)
         keep = min(BATCH, order.count - start)
-        yield pictures[:keep], None if labels is None else labels[:keep]
+        yield to_pictures(samples)[:keep], None if labels is None else labels[:keep]
+
+
+def _drawn(sampler: Sampler, order: Order, block: int, labels: np.ndarray | None, device: str, judge: Judge | None) -> Tensor:
+    """One block of samples x_BCS: the only one, or the best of several drawn for the same labels."""
+    rounds = 1 if judge is None else math.ceil(1 / order.keep)
+    given: Given = {} if labels is None else {"label": torch.from_numpy(labels).long().to(device)}
+    drawn, scores = [], []
+    for number in range(rounds):
+        first = (block * rounds + number) * BATCH
+        z_BD, _ = noise(order.seed, range(first, first + BATCH), sampler.latent)
+        drawn.append(sampler.sample((z_BD * order.truncation).to(device), given))
+        if judge is not None:
+            scores.append(judge(drawn[-1], given))
+    if judge is None:
+        return drawn[0]
+    most = round(BATCH / order.keep)  # The last round counts in part where 1 / keep is not whole.
+    score_N = torch.cat(scores)[:most].cpu().numpy()
+    told_N = np.zeros(most, np.int64) if labels is None else np.tile(labels, rounds)[:most]
+    return torch.cat(drawn)[torch.from_numpy(best(score_N, told_N, told_N[:BATCH])).to(drawn[0].device)]
+
+
+def best(scores_N: np.ndarray, told_N: np.ndarray, wanted_B: np.ndarray) -> np.ndarray:
+    """For each place in wanted_B, the index of a candidate of that label: of each label those with the highest scores, none twice."""
+    chosen = np.zeros(len(wanted_B), np.int64)
+    for label in np.unique(wanted_B):
+        candidates, places = np.flatnonzero(told_N == label), np.flatnonzero(wanted_B == label)
+        highest = candidates[np.argsort(-scores_N[candidates], kind="stable")][: len(places)]
+        chosen[places] = np.sort(highest)
+    return chosen

@@ -7,6 +7,7 @@ import locale
 import os
 from functools import cache
 from pathlib import Path
+from typing import Any, NamedTuple
 
 
 def language() -> str:
@@ -27,3 +28,18 @@ def tr(text: str, /, **values: object) -> str:
     """`text` in the reader's language with its {fields} filled in."""
     said = catalogue(language()).get(text, text)
     return said.format(**values) if values else said
+
+
+class Said(NamedTuple):
+    """A sentence that is kept and may be read later in another language: an English template and what fills it."""
+
+    text: str
+    values: dict[str, Any]
+
+    def __str__(self) -> str:
+        return tr(self.text, **self.values)
+
+
+def said(text: str, **values: Any) -> Said:
+    """`said("{count} pictures", count=3)`."""
+    return Said(text, values)

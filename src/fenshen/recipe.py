@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fenshen.errors import RecipeError
 
@@ -57,7 +57,7 @@ class Penalty(Section):
     gamma: NotNegative | None = Field(None, description="weight at the start; derived from objective and resolution")
     gamma_end: NotNegative | None = Field(None, description="weight after the burn-in; as gamma if not given")
     method: Literal["exact", "finite"] = Field("exact", description="double backward, or finite differences")
-    fraction: Annotated[float, Field(gt=0, le=1)] = Field(0.25, description="part of each batch that is penalised")
+    fraction: Annotated[float, Field(gt=0, le=1)] | None = Field(None, description="part of each batch that is penalised; derived from the batch")
     step: Positive = Field(0.1, description="size of the finite difference, in pixel values of [-1, 1]")
 
 
@@ -116,8 +116,30 @@ class Train(Section):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     channels_last: bool | None = Field(None, description="memory format; the probe chooses")
     threads: Annotated[int, Field(ge=1)] | None = Field(None, description="CPU threads; the probe chooses")
+    parts: Annotated[int, Field(ge=1, le=64)] | None = Field(
+        None, description="parts of a batch computed side by side, which share the threads; the probe chooses"
+    )
     compile: bool | None = Field(None, description="torch.compile; the probe chooses on CUDA, off elsewhere")
     ticks: Annotated[int, Field(ge=1, le=1000)] = Field(20, description="how many times per run samples and a save are written")
+
+
+class Autopilot(Section):
+    """Watches the training and rescues it (`fenshen.training.autopilot`). `autopilot = "off"` is short for on = false."""
+
+    on: bool = Field(True, description="watch the training, and change the recipe or go back where it goes wrong")
+    until: Positive | None = Field(None, description="stop when the Fréchet distance is so many times that of real pictures")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_short(cls, value: Any) -> Any:
+        return {"on": value == "on"} if value in ("on", "off") else value
+
+
+class Evaluate(Section):
+    """What is measured when training is over (`fenshen evaluate`)."""
+
+    report: bool = Field(True, description="write report.html at the end of training")
+    count: Annotated[int, Field(ge=16)] | None = Field(None, description="pictures made and measured; derived: as many as are held out")
 
 
 class Recipe(Section):
@@ -126,6 +148,8 @@ class Recipe(Section):
     data: Data = Data()
     model: Gan = Gan()
     train: Train = Train()
+    autopilot: Autopilot = Autopilot()
+    evaluate: Evaluate = Evaluate()
 
     def toml(self) -> str:
         """The recipe as TOML, without the fields that are still to be derived."""

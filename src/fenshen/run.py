@@ -5,6 +5,8 @@ weights.safetensors    the averaged generator, and in its header all that is nee
 state/last.safetensors raw and averaged weights, optimisers, counters: training goes on from here, exactly
 data.json              what it was trained on: fingerprint, counts, classes, files that could not be read
 log.jsonl  samples/  tensorboard/
+autopilot.jsonl        what the autopilot did, and why
+report.html report.json  how good it is
 """
 
 from __future__ import annotations
@@ -209,6 +211,18 @@ class RunFolder:
                 with contextlib.suppress(ValueError):
                     lines.append(json.loads(line))
         return lines
+
+    def events(self) -> list[dict[str, Any]]:
+        """What the autopilot did, oldest first."""
+        path = self.path / "autopilot.jsonl"
+        return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
+
+    def keep_events(self, events: list[dict[str, Any]]) -> None:
+        """These and no others."""
+        write_atomically(self.path / "autopilot.jsonl", "".join(json.dumps(event) + "\n" for event in events).encode())
+
+    def add_event(self, event: dict[str, Any]) -> None:
+        self.keep_events([*self.events(), event])
 
     def delete(self) -> None:
         shutil.rmtree(self.path)

@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 import fenshen
-from fenshen.cli import generate, look, runs, train
+from fenshen.cli import evaluate, generate, look, runs, train
 from fenshen.cli.console import complain
 from fenshen.errors import FenshenError
 from fenshen.lang import language, tr
@@ -24,6 +24,7 @@ FIRST_STEPS = tr("""First steps:
   fenshen look photos/                what is in a folder
   fenshen train photos/ --minutes 30  train on it; prints the run's name
   fenshen generate RUN --grid         new pictures, all in one
+  fenshen evaluate RUN                how good it is, and whether it copies
 
 A run is a folder. RUN is its path, or its name under runs/. Nothing is sent anywhere.""")
 
@@ -47,6 +48,8 @@ app = typer.Typer(cls=Verbs, help=f"{ABOUT}\n\n{FIRST_STEPS}", add_completion=Fa
 app.command("look", help=look.HELP)(look.look)
 app.command("train", help=train.HELP)(train.train)
 app.command("generate", help=generate.HELP)(generate.generate)
+app.command("evaluate", help=evaluate.HELP)(evaluate.evaluate)
+app.command("audit", help=evaluate.AUDIT_HELP)(evaluate.audit)
 app.add_typer(runs.app, name="runs", help=runs.HELP)
 
 

@@ -31,6 +31,7 @@ def generate(
     ] = None,
     truncation: Annotated[float, typer.Option("--truncation", help=tr("below 1: more typical, less various"))] = 1.0,
     by_class: Annotated[bool, typer.Option("--by-class", help=tr("one label after the other; in a grid, one per column"))] = False,
+    keep: Annotated[float, typer.Option("--keep", help=tr("draw more, and keep the part that the critic finds most real: 0.3 keeps 3 of 10"))] = 1.0,
     grid: Annotated[bool, typer.Option("--grid", help=tr("all in one picture"))] = False,
     out: Annotated[
         str | None,
@@ -44,9 +45,9 @@ def generate(
 
     speaker = Speaker(json)
     found = api.load(run)
-    target = choose_target(found, out, format, grid, default_name(seed, label, truncation, by_class))
+    target = choose_target(found, out, format, grid, default_name(seed, label, truncation, by_class, keep))
     _, made, _ = found.folder.load_sampler()
-    stream = found.stream(count, seed, label, truncation, by_class=by_class, device=device or "auto")
+    stream = found.stream(count, seed, label, truncation, by_class=by_class, keep=keep, device=device or "auto")
     if made.grouped:  # Nobody gave these labels; they mean nothing outside of the run.
         stream = ((pictures, None) for pictures, _ in stream)
     stamp = writing.stamp_of(found.path.resolve().name, Seed=seed)
@@ -58,7 +59,8 @@ def generate(
         case "folder":
             writing.write_folder(stream, target.path, target.suffix, made.classes, stamp, replace=target.ours)
     speaker.say(tr("{count} pictures: {path}", count=f"{count:,}", path=target.path))
-    speaker.answer({"out": str(target.path), "kind": target.kind, "count": count, "seed": seed, "label": label, "truncation": truncation})
+    wishes = {"count": count, "seed": seed, "label": label, "truncation": truncation, "keep": keep}
+    speaker.answer({"out": str(target.path), "kind": target.kind} | wishes)
 
 
 @dataclass(frozen=True)
@@ -94,10 +96,11 @@ def choose_target(run: Run, out: str | None, format: Format | None, grid: bool, 
     return Target("grid", path / f"grid{suffix or '.png'}") if grid else Target("folder", path, suffix or ".png")
 
 
-def default_name(seed: int, label: str | None, truncation: float, by_class: bool) -> str:
+def default_name(seed: int, label: str | None, truncation: float, by_class: bool, keep: float = 1.0) -> str:
     """A name in RUN/generated that says how the pictures were made."""
     from fenshen.writing import plain
 
     words = [f"seed-{seed}"] + ([f"label-{plain(label)}"] if label is not None else [])
     words += [f"truncation-{truncation:g}"] if truncation != 1 else []
+    words += [f"keep-{keep:g}"] if keep != 1 else []
     return "-".join([*words, "by-class"] if by_class else words)

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from fenshen.api import Run
 
 HELP = tr("List all runs; compare two of them; delete one.")
-PARTS = {"recipe.toml", "weights.safetensors", "state", "data.json", "log.jsonl", "samples", "tensorboard", "generated"}
+PARTS = {"recipe.toml", "weights.safetensors", "state", "data.json", "log.jsonl", "samples", "tensorboard", "generated", "autopilot.jsonl",
+         "report.html", "report.json", "audit.json"}  # fmt: skip
 app = typer.Typer(help=HELP, rich_markup_mode="rich")
 
 
@@ -85,7 +86,8 @@ def compare(
     lasts = [(run.log() or [{}])[-1] for run in pair]
     differences = {key: [recipe.get(key) for recipe in recipes] for key in recipes[0] | recipes[1] if recipes[0].get(key) != recipes[1].get(key)}
     endings = {key: [last.get(key) for last in lasts] for key in lasts[0] | lasts[1]}
-    speaker.answer({"runs": [str(run.path) for run in pair], "recipe": differences, "last": endings})
+    reports = [run.report() for run in pair]
+    speaker.answer({"runs": [str(run.path) for run in pair], "recipe": differences, "last": endings, "reports": reports})
     if not json:
         columns = ["", *(run.path.name for run in pair)]
         if not differences:
@@ -93,6 +95,20 @@ def compare(
         else:
             speaker.table(tr("Recipes differ in"), _rows(differences), columns)
         speaker.table(tr("Last line of the log"), _rows(endings), columns)
+        _show_scores(speaker, reports, columns)
+
+
+def _show_scores(speaker: Speaker, reports: list[dict[str, Any] | None], columns: list[str]) -> None:
+    """Side by side where they can be compared; a star where the intervals do not overlap."""
+    from fenshen.evaluate.report import comparable, compared
+
+    first, second = reports
+    if first is None or second is None:
+        speaker.say(tr("Scores: not both runs are measured; measure with: fenshen evaluate RUN"))
+    elif not comparable(first, second):
+        speaker.say(tr("Scores: measured on different pictures or by different encoders; such numbers cannot be compared."))
+    else:
+        speaker.table(tr("Scores; * clearly better"), compared(first, second), columns)
 
 
 def _flat(values: dict[str, Any], before: str = "") -> dict[str, Any]:

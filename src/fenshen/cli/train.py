@@ -35,6 +35,15 @@ def train(
     kimg: Annotated[
         float | None, typer.Option("--kimg", help=tr("train until so many thousand real pictures were shown"), show_default=False)
     ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(
+            "--until",
+            metavar="Nx",
+            help=tr("stop when the distance to new pictures is N times that of real ones, for example 5x"),
+            show_default=False,
+        ),
+    ] = None,
     device: Device = None,
     seed: Seed = None,
     out: Annotated[
@@ -44,10 +53,10 @@ def train(
     dry_run: Annotated[bool, typer.Option("--dry-run", help=tr("show the whole plan and do nothing"))] = False,
     json: Json = False,
 ) -> None:
-    flags = {"DATA": data, "--recipe": recipe, "--set": changes, "--size": size, "--minutes": minutes, "--kimg": kimg, "--device": device,
-             "--seed": seed, "--out": out, "--dry-run": dry_run or None}  # fmt: skip
+    flags = {"DATA": data, "--recipe": recipe, "--set": changes, "--size": size, "--minutes": minutes, "--kimg": kimg, "--until": until,
+             "--device": device, "--seed": seed, "--out": out, "--dry-run": dry_run or None}  # fmt: skip
     wishes = {"recipe": recipe or "gan", "minutes": minutes, "kimg": kimg, "size": size, "seed": seed, "device": device,
-              "changes": set_from_text(changes or [])}  # fmt: skip
+              "changes": set_from_text(changes or []) | goal(until)}  # fmt: skip
     speaker = Speaker(json)
     if resume is not None:
         _refuse([flag for flag, value in flags.items() if value])
@@ -56,6 +65,16 @@ def train(
         _dry_run(speaker, data, out, wishes)
     else:
         _start(speaker, data, out, wishes)
+
+
+def goal(until: str | None) -> dict[str, Any]:
+    """`5x` or `5` -> the recipe's key. RecipeError for anything else."""
+    if until is None:
+        return {}
+    try:
+        return {"autopilot.until": float(until.removesuffix("x"))}
+    except ValueError:
+        raise RecipeError("--until {until}: write a multiple of the distance between real pictures, for example 5x", until=until) from None
 
 
 def _refuse(flags: list[str]) -> None:

@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
 
-from fenshen.data.items import FILE_LIMIT, TEXT_LIMIT, Item, Said, check_member, digest, file_key, read_limited
+from fenshen.data.items import FILE_LIMIT, TEXT_LIMIT, Item, check_member, digest, file_key, read_limited
 from fenshen.data.listing import TABLES, Listing, make_listing
 from fenshen.errors import DataError, UnreadableError
+from fenshen.lang import Said
 
 BROKEN = (zipfile.BadZipFile, tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError, NotImplementedError, ValueError)
 

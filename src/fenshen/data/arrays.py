@@ -14,9 +14,9 @@ from typing import IO
 import numpy as np
 from numpy.lib import format as npy
 
-from fenshen.data.items import RATIO_FROM, RATIO_LIMIT, Item, Said, Split, digest, file_key, said
+from fenshen.data.items import RATIO_FROM, RATIO_LIMIT, Item, Split, digest, file_key
 from fenshen.errors import DataError
-from fenshen.lang import tr
+from fenshen.lang import Said, said, tr
 
 PARTS: tuple[tuple[str, str, Split | None], ...] = (
     ("x_train", "y_train", "train"),

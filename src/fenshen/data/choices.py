@@ -8,9 +8,9 @@ from statistics import median_low
 
 import numpy as np
 
-from fenshen.data.items import Said, said
 from fenshen.data.scan import Row
 from fenshen.errors import DataError
+from fenshen.lang import Said, said
 from fenshen.media.image import Channels, Fit
 
 LARGEST_DERIVED = 64  # What two cores can train in minutes; more is the person's choice.

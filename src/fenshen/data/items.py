@@ -7,12 +7,12 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, Literal, NamedTuple, Protocol
+from typing import IO, Literal, Protocol
 
 import numpy as np
 
 from fenshen.errors import DataError, UnreadableError
-from fenshen.lang import tr
+from fenshen.lang import Said
 
 Split = Literal["train", "held_out"]
 FILE_LIMIT = 1 << 30  # Bytes of one picture file, packed or not.
@@ -31,21 +31,6 @@ class Item:
     label: str | int | None = None
     caption: str | None = None
     split: Split | None = None
-
-
-class Said(NamedTuple):
-    """A sentence that is kept and may be read later in another language: an English template and what fills it."""
-
-    text: str
-    values: dict[str, Any]
-
-    def __str__(self) -> str:
-        return tr(self.text, **self.values)
-
-
-def said(text: str, **values: Any) -> Said:
-    """`said("{count} pictures", count=3)`."""
-    return Said(text, values)
 
 
 class Source(Protocol):

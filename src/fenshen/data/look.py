@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 
 from fenshen.data.choices import FEWEST_TO_SPLIT, choose_channels, choose_labels, choose_resolution, choose_split, side_of
-from fenshen.data.items import said
 from fenshen.data.prepare import across, check, has_own_split, silent
 from fenshen.data.scan import Row, Say, Scan, scan
 from fenshen.data.sources import open_source
 from fenshen.errors import DataError
-from fenshen.lang import tr
+from fenshen.lang import said, tr
 from fenshen.media.image import Fit
 from fenshen.recipe import Data
 

@@ -14,11 +14,11 @@ import numpy as np
 
 from fenshen.data import cache
 from fenshen.data.choices import choose_channels, choose_labels, choose_resolution, choose_split
-from fenshen.data.items import Item, Said, Source, digest
+from fenshen.data.items import Item, Source, digest
 from fenshen.data.scan import FORMAT, SAY_SECONDS, Row, Say, Scan, array_picture, content_hash, in_order, scan, scan_name
 from fenshen.data.sources import open_source
 from fenshen.errors import DataError
-from fenshen.lang import tr
+from fenshen.lang import Said, tr
 from fenshen.media.image import DEPTH, Channels, Fit, fit_picture, read_picture
 from fenshen.recipe import Data
 

@@ -18,9 +18,9 @@ from PIL import Image, ImageChops
 
 from fenshen.data import cache
 from fenshen.data.duplicates import SIDE, group
-from fenshen.data.items import Item, Said, Source, Split, digest
+from fenshen.data.items import Item, Source, Split, digest
 from fenshen.errors import UnreadableError
-from fenshen.lang import tr
+from fenshen.lang import Said, tr
 from fenshen.media.image import MODE, over_white, read_header, read_picture
 
 FORMAT = 1  # Raise it when entries of the cache change their meaning.

@@ -11,10 +11,11 @@ from pathlib import Path
 from fenshen.data.archives import TarSource, ZipSource
 from fenshen.data.arrays import DigitsSource, NpzSource
 from fenshen.data.hub import download
-from fenshen.data.items import FILE_LIMIT, TEXT_LIMIT, Item, Said, Source, digest, read_limited
+from fenshen.data.items import FILE_LIMIT, TEXT_LIMIT, Item, Source, digest, read_limited
 from fenshen.data.listing import Listing, make_listing
 from fenshen.data.tables import ParquetSource
 from fenshen.errors import DataError, UnreadableError
+from fenshen.lang import Said
 from fenshen.media.image import is_picture_name
 
 TAR = (".tar", ".tgz", ".tar.gz", ".txz", ".tar.xz", ".tbz2", ".tar.bz2")

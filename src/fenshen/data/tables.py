@@ -10,8 +10,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fenshen.data.items import FILE_LIMIT, Item, Said, Split, digest, file_key
+from fenshen.data.items import FILE_LIMIT, Item, Split, digest, file_key
 from fenshen.errors import DataError, UnreadableError
+from fenshen.lang import Said
 
 if TYPE_CHECKING:
     import pyarrow as pa

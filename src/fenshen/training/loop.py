@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,13 +27,14 @@ from fenshen.run import Made, Tensors
 from fenshen.schedules import averaging_weight, burn_in
 from fenshen.training.adaptive import EVERY, AdaptiveStrength
 from fenshen.training.optim import limit_gradients, make_optimizer, schedule
+from fenshen.training.parts import Parts
 
 HELD_OUT_EVERY = 8
 
 
-def step_seed(seed: int, step: int) -> int:
-    """A 63-bit number, well mixed, from a run's seed and the number of a step."""
-    return int(np.random.SeedSequence((seed, step)).generate_state(1, np.uint64)[0] >> 1)
+def step_seed(seed: int, step: int, part: int = 0) -> int:
+    """A 63-bit number, well mixed, from a run's seed, the number of a step, and of a part of its batch."""
+    return int(np.random.SeedSequence((seed, step, part)).generate_state(1, np.uint64)[0] >> 1)
 
 
 @dataclass
@@ -41,6 +43,7 @@ class Report:
 
     losses: dict[str, Tensor] = field(default_factory=dict)
     signals: dict[str, Tensor] = field(default_factory=dict)
+    norms: dict[str, Tensor] = field(default_factory=dict)
 
 
 class Trainer:
@@ -65,6 +68,9 @@ class Trainer:
         self.strength = AdaptiveStrength(recipe.train.augmentation_strength if recipe.train.augmentation == "adaptive" else 0.0)
         self.steps = self.drawn = self.shown = 0
         self.hurry = 0.0
+        self.changes: dict[str, Any] = {}
+        self.parts = Parts(self.family, recipe.train.parts or 1, recipe.train.threads or 1, recipe.train.precision, device)
+        self.noise = [torch.Generator(device) for _ in self.parts.copies]
         if recipe.train.compile:
             self.family.sampler.compile()
             self.family.critic.compile()
@@ -82,32 +88,49 @@ class Trainer:
 
     def step(self) -> Report:
         """Every player moves once (the critic perhaps several times); then the averages follow."""
-        torch.manual_seed(step_seed(self.recipe.train.seed, self.steps))
+        for part, noise in enumerate(self.noise):
+            noise.manual_seed(step_seed(self.recipe.train.seed, self.steps, part))
+        torch.manual_seed(step_seed(self.recipe.train.seed, self.steps, len(self.noise)))
         self._set_strength()
         report, at = Report(), self.at
         for name, player in self.players.items():
-            others = [p for other in self.players.values() for p in other.parameters()]
-            for p in others:
-                p.requires_grad_(False)
-            parameters = player.parameters()
-            for p in parameters:
-                p.requires_grad_(True)
             schedule(self.optimizers[name], self.recipe.train, name, at)
             for _ in range(self.family.steps(name)):
                 x_BCHW, given = self._draw(name)
-                with self._precision():
-                    losses = self.family.losses(name, x_BCHW, given, at)
-                self.optimizers[name].zero_grad(set_to_none=True)
-                torch.stack([term.mean() for term in losses.terms.values()]).sum().backward()
-                limit_gradients(self.recipe.train, parameters)
+                losses = self.parts.backward(name, x_BCHW, given, at, self.noise)
+                report.norms[name] = limit_gradients(self.recipe.train, player.parameters())
                 self.optimizers[name].step()
                 self.family.after_step(name)
-            report.losses |= {f"{name}/{term}": value.detach().mean() for term, value in losses.terms.items()}
+            report.losses |= {f"{name}/{term}": value.mean() for term, value in losses.terms.items()}
             report.signals |= {f"{name}/{signal}": value for signal, value in losses.signals.items()}
         self._average()
         self._watch(report, at)
         self.steps += 1
         return report
+
+    def adopt(self, changes: dict[str, Any]) -> None:
+        """Goes on by a changed recipe; networks, precision and layout stay. New optimizers only where their kind changed."""
+        before = self.recipe.train
+        self.recipe, self.changes = self.recipe.set(changes), self.changes | changes
+        train = self.recipe.train
+        assert train.batch
+        self.batch = train.batch
+        for family in self.parts.copies:
+            family.follow(self.recipe.model)
+        if (before.optimizer, before.beta1, before.beta2, before.weight_decay) != (train.optimizer, train.beta1, train.beta2, train.weight_decay):
+            self.optimizers = {name: make_optimizer(train, player, name) for name, player in self.players.items()}
+
+    @torch.no_grad()
+    def renew(self, names: Iterable[str]) -> None:
+        """These players begin anew: fresh weights, which depend on the seed and the moment, and optimizers that remember nothing."""
+        torch.manual_seed(step_seed(self.recipe.train.seed, self.steps, len(self.noise) + 1))
+        fresh = GAN(self.made.space, self.made.told, self.recipe.model).players()
+        for name in names:
+            for old, new in zip(self.players[name].modules, fresh[name].modules, strict=True):
+                old.load_state_dict(new.state_dict())
+            self.optimizers[name] = make_optimizer(self.recipe.train, self.players[name], name)
+        if "generator" in names:
+            self.averaged.load_state_dict(self.family.sampler.state_dict())
 
     def check(self, losses: dict[str, float]) -> None:
         """DivergedError for a loss that is infinite or not a number."""
@@ -124,7 +147,7 @@ class Trainer:
         x_BHWC, labels = self.data.draw(self.drawn, self.batch)
         self.drawn += self.batch
         self.shown += self.batch if player == "critic" else 0
-        return classic(self.batch, self.recipe.data.augment)(self._read(x_BHWC)), self._given(labels)
+        return classic(self.batch, self.recipe.data.augment, self.noise[0])(self._read(x_BHWC)), self._given(labels)
 
     def _read(self, x_BHWC: Tensor) -> Tensor:
         return x_BHWC.permute(0, 3, 1, 2).float().div(127.5).sub(1).contiguous(memory_format=self.layout)
@@ -160,7 +183,7 @@ class Trainer:
         if self.held_out is not None and self.steps % HELD_OUT_EVERY == 0:
             x_BHWC, labels = self.held_out.draw(self.steps // HELD_OUT_EVERY * self.batch, self.batch)
             with self._precision():
-                held_out = self.family.score(self.family.view(self._read(x_BHWC), at), self._given(labels))
+                held_out = self.family.score(self.family.view(self._read(x_BHWC), at, self.noise[0]), self._given(labels))
         real, fake = report.signals["critic/real"], report.signals["critic/fake"]
         self.strength.watch(real, fake, held_out, self.recipe.model.objective == "relativistic")
         self.strength.adjust(self.recipe, self.held_out is not None, EVERY * self.batch * self.family.steps("critic"), self.recipe.train.kimg)
@@ -172,12 +195,13 @@ class Trainer:
         for name, optimizer in self.optimizers.items():
             for index, values in optimizer.state_dict()["state"].items():
                 tensors |= {f"optimizer.{name}.{index}.{k}": torch.as_tensor(v) for k, v in values.items()}
-        counters = {"steps": self.steps, "drawn": self.drawn, "shown": self.shown, "strength": self.strength.state()}
+        counters = {"steps": self.steps, "drawn": self.drawn, "shown": self.shown, "strength": self.strength.state(), "changes": self.changes}
         return {k: v.clone() for k, v in tensors.items()}, counters
 
     def load(self, tensors: Tensors, counters: dict[str, Any]) -> None:
         """Takes up a saved state. RunFolderError where it does not fit this recipe."""
         try:
+            self.adopt(counters["changes"])
             self.family.load_state_dict(_below(tensors, "family."))
             self.averaged.load_state_dict(_below(tensors, "averaged."))
             for name, optimizer in self.optimizers.items():
@@ -194,8 +218,8 @@ class Trainer:
 
 
 def _laid_out_like(weight: Tensor, value: Tensor) -> Tensor:
-    """`value` in the memory format of its weight: fused optimisers pair the two by address."""
-    return torch.empty_like(weight).copy_(value) if value.shape == weight.shape else value
+    """A copy of `value` in the memory format of its weight: fused optimisers pair the two by address."""
+    return torch.empty_like(weight).copy_(value) if value.shape == weight.shape else value.clone()
 
 
 def _below(tensors: Tensors, prefix: str) -> Tensors:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from fenshen.families.base import At, Player
 from fenshen.recipe import Train
@@ -34,9 +34,11 @@ def schedule(optimizer: torch.optim.Optimizer, train: Train, name: str, at: At) 
     return lr
 
 
-def limit_gradients(train: Train, parameters: list[nn.Parameter]) -> None:
-    """Gradient clipping by value, then by norm, where asked for (Pascanu et al. 2013)."""
+def limit_gradients(train: Train, parameters: list[nn.Parameter]) -> Tensor:
+    """Gradient clipping by value, then by norm, where asked for (Pascanu et al. 2013). Returns the norm before it was clipped."""
     if train.clip_value:
         nn.utils.clip_grad_value_(parameters, train.clip_value)
+    norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
     if train.clip_norm:
-        nn.utils.clip_grad_norm_(parameters, train.clip_norm)
+        nn.utils.clip_grads_with_norm_(parameters, train.clip_norm, norm)
+    return norm

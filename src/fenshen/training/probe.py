@@ -14,13 +14,14 @@ from torch import Tensor, nn
 
 from fenshen.data import Dataset
 from fenshen.data.batches import free_bytes
-from fenshen.errors import OutOfMemoryError
+from fenshen.errors import OutOfMemoryError, RecipeError
 from fenshen.families.gan import GAN
 from fenshen.recipe import Recipe
 from fenshen.run import Made
 from fenshen.training.loop import Trainer
 
 SECONDS = 10.0
+MOST_PARTS = 4  # More of them wait for each other in the interpreter.
 Choice = dict[str, object]
 
 
@@ -44,13 +45,14 @@ def cores() -> int:
     return min(allowed, int(os.environ.get("OMP_NUM_THREADS") or allowed))
 
 
-def candidates(recipe: Recipe, device: torch.device) -> list[Choice]:
+def candidates(recipe: Recipe, device: torch.device, separable: bool) -> list[Choice]:
     """The settings worth timing, the likeliest first; what the recipe fixes is not varied."""
     train = recipe.train
     precisions = ["bf16", "fp32"] if train.precision == "auto" and device.type != "mps" else ["fp32"]
     precisions = precisions if train.precision == "auto" else [train.precision]
-    threads = sorted({cores(), max(1, cores() // 2)}, reverse=True) if device.type == "cpu" else [cores()]
-    threads = [train.threads] if train.threads else threads
+    threads = train.threads or cores()
+    parts = [1] if device.type != "cpu" or not separable else sorted({min(threads, train.batch or 1, MOST_PARTS), 1}, reverse=True)
+    parts = [train.parts] if train.parts else parts
     compiled = [False, True] if device.type == "cuda" and recipe.model.penalty.method == "finite" else [False]
     compiled = compiled if train.compile is None else [train.compile]
 
@@ -58,8 +60,8 @@ def candidates(recipe: Recipe, device: torch.device) -> list[Choice]:
         return precision == "bf16" if train.channels_last is None else train.channels_last
 
     return [
-        {"train.precision": p, "train.threads": t, "train.compile": c, "train.channels_last": layout(p)}
-        for c, t, p in itertools.product(compiled, threads, precisions)
+        {"train.precision": p, "train.threads": threads, "train.parts": n, "train.compile": c, "train.channels_last": layout(p)}
+        for c, p, n in itertools.product(compiled, precisions, parts)
     ]  # fmt: skip
 
 
@@ -67,7 +69,10 @@ def probe(recipe: Recipe, made: Made, dataset: Dataset, device: torch.device, se
     """Steps of every candidate in turn until the time is up. Training itself is untouched: it seeds every step anew."""
     recipe = recipe if recipe.train.kimg else recipe.set({"train.kimg": 1000.0})
     recipe = recipe.set({"train.ema_half_life_kimg": recipe.train.ema_half_life_kimg or 1.0})
-    end, choices = time.monotonic() + seconds, candidates(recipe, device)
+    separable = GAN(made.space, made.told, recipe.model).separable
+    if (recipe.train.parts or 1) > 1 and not separable:
+        raise RecipeError("train.parts={parts}: a batch cannot be split with dropout or batch normalisation; leave it out", parts=recipe.train.parts)
+    end, choices = time.monotonic() + seconds, candidates(recipe, device, separable)
     trainers: list[tuple[Choice, Trainer, list[float]]] = []
     for choice in choices:
         if trainers and time.monotonic() > end - seconds / 2:
@@ -105,6 +110,7 @@ def _timed(trainer: Trainer) -> float:
 
 def _name(choice: Choice) -> str:
     words = [str(choice["train.precision"]), f"{choice['train.threads']} threads"]
+    words += [f"{choice['train.parts']} parts"] if choice["train.parts"] != 1 else []
     words += ["channels_last"] if choice["train.channels_last"] else []
     return ", ".join([*words, "compiled"] if choice["train.compile"] else words)
 
@@ -125,7 +131,7 @@ def estimate_memory(recipe: Recipe, made: Made) -> int:
     with torch.no_grad():
         family.score(family.sampler(torch.randn(2, recipe.model.latent), given), given)
     weights = sum(p.numel() for p in family.parameters())
-    penalised = 3 * recipe.model.penalty.fraction if recipe.model.penalty.kind != "none" else 0
+    penalised = 3 * (recipe.model.penalty.fraction or 1) if recipe.model.penalty.kind != "none" else 0
     return int(4 * 5 * weights + 4 * 3 * recipe.train.batch * (sum(elements) / 2) * (1 + penalised))
 
 

@@ -18,6 +18,8 @@ from fenshen.errors import OutOfMemoryError, OutOfSpaceError, RunFolderError
 from fenshen.lang import tr
 from fenshen.recipe import Recipe
 from fenshen.run import Made, RunFolder, read_tensors, write_atomically, write_tensors
+from fenshen.training.autopilot import Autopilot, Event
+from fenshen.training.examine import Examiner, encoder_of
 from fenshen.training.journal import Journal
 from fenshen.training.loop import Report, Trainer
 from fenshen.training.plan import complete, describe, pick_device, told_data
@@ -26,7 +28,7 @@ from fenshen.training.probe import Probed, check_memory, probe
 HURRY_FROM = 0.75
 LOOK_EVERY = 16
 SAVE_SECONDS = 120.0
-MARGIN = 1.03
+MARGIN = 1.15
 
 
 @dataclass(frozen=True)
@@ -169,7 +171,29 @@ def start(recipe: Recipe, out: Path | None, watcher: Watcher, stop: Stop) -> Run
         run.delete()
         raise
     trainer = Trainer(plan.recipe, plan.made, plan.dataset, plan.device)
-    return Session(plan, run, trainer, watcher, stop, 0.0).train()
+    return Session(plan, run, trainer, watcher, stop, 0.0, autopilot(plan, run, trainer, watcher)).train()
+
+
+def autopilot(plan: Plan, run: RunFolder, trainer: Trainer, watcher: Watcher) -> Autopilot | None:
+    """Who watches the training, unless the recipe goes without."""
+    if not plan.recipe.autopilot.on:
+        return None
+
+    def say(event: Event) -> None:
+        run.add_event(event.json())
+        watcher.said(tr("autopilot, {kimg} kimg: {what}", kimg=f"{event.kimg:.1f}", what=event))
+
+    encoder = encoder_of(plan.dataset, plan.device, watcher.said)
+    examiner = Examiner(lambda pictures: encoder.read(pictures).features, plan.dataset, plan.recipe.train.seed)
+    return Autopilot(trainer, examiner, safe_recipe(plan), say)
+
+
+def safe_recipe(plan: Plan) -> Recipe:
+    """What would be trained here if nobody had wished anything; same data, networks and length."""
+    recipe = plan.recipe
+    model = {f"model.{key}": getattr(recipe.model, key) for key in ("network", "size", "latent", "condition", "groups")}
+    train = {f"train.{key}": getattr(recipe.train, key) for key in ("seed", "kimg", "minutes", "device")}
+    return complete(Recipe(data=recipe.data).set({k: v for k, v in (model | train).items() if v is not None}), plan.dataset, plan.device)
 
 
 def _write_beginnings(run: RunFolder, plan: Plan) -> None:
@@ -202,7 +226,11 @@ def resume(run: RunFolder, watcher: Watcher, stop: Stop) -> RunFolder:
     assert recipe.train.batch and recipe.model.critic_steps
     probed = Probed(recipe, recipe.train.batch * recipe.model.critic_steps / max(rate, 1e-9), ())
     plan = Plan(recipe, made, dataset, device, probed, 0, {})
-    return Session(plan, run, trainer, watcher, stop, float(header["seconds"])).train()
+    pilot = autopilot(plan, run, trainer, watcher)
+    if pilot is not None:
+        pilot.load(tensors, header["autopilot"])
+        run.keep_events([event.json() for event in pilot.events])
+    return Session(plan, run, trainer, watcher, stop, float(header["seconds"]), pilot).train()
 
 
 def _data_record(dataset: Dataset) -> dict[str, Any]:
@@ -223,6 +251,7 @@ class Session:
     watcher: Watcher
     stop: Stop
     seconds: float
+    autopilot: Autopilot | None
 
     def train(self) -> RunFolder:
         recipe, trainer = self.plan.recipe, self.trainer
@@ -234,9 +263,11 @@ class Session:
         next_tick = (int(trainer.shown / 1000 / tick_kimg) + 1) * tick_kimg
         shown_before = trainer.shown
         with self.stop.listening(), enough_memory(recipe):
-            while not (trainer.finished or self.time_is_up or self.stop.signal):
+            while not (trainer.finished or self.time_is_up or self.stop.signal or (self.autopilot and self.autopilot.goal_met)):
                 trainer.hurry = self.clock_fraction if self.clock_fraction > HURRY_FROM else 0.0
-                report = trainer.step()
+                report = self._step()
+                if report is None:
+                    continue
                 journal.add(report)
                 if trainer.steps % LOOK_EVERY == 1:
                     self._show(report, shown_before)
@@ -245,11 +276,21 @@ class Session:
                     self._tick(journal, shown_before)
                 elif time.monotonic() - self.saved > SAVE_SECONDS:
                     self.save(shown_before)
+            if self.autopilot and not self.stop.signal and (best := self.autopilot.finish()):
+                trainer.averaged.load_state_dict(best)
             if journal.since_tick or not self.run.state.exists():
                 self._tick(journal, shown_before)
             if not self.stop.signal:
                 journal.finish()
         return self.run
+
+    def _step(self) -> Report | None:
+        """One step, watched by the autopilot; None where it was bad and taken back."""
+        if self.autopilot is None:
+            return self.trainer.step()
+        self.autopilot.before_step()
+        report = self.trainer.step()
+        return report if self.autopilot.after_step(report) else None
 
     @property
     def clock_fraction(self) -> float:
@@ -288,6 +329,9 @@ class Session:
     def save(self, shown_before: int) -> None:
         """State first, then the weights made from it; each file is whole or absent."""
         tensors, counters = self.trainer.state()
+        if self.autopilot is not None:
+            kept, memory = self.autopilot.state()
+            tensors, counters = tensors | kept, counters | {"autopilot": memory}
         write_tensors(self.run.state, tensors, {**counters, "seconds": self.elapsed, "per_second": self._rate(shown_before)})
         self.run.save_weights(self.trainer.averaged, self.plan.recipe, self.plan.made, self.trainer.shown / 1000)
         self.saved = time.monotonic()

@@ -1,0 +1,227 @@
+"""The autopilot: what it sees, what it does, and that it goes on exactly; whether it rescues real trainings is for benchmarks/zoo.py."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import fenshen
+from fenshen.data import prepare
+from fenshen.errors import DivergedError
+from fenshen.recipe import Recipe
+from fenshen.run import read_tensors
+from fenshen.training import session
+from fenshen.training.autopilot import Autopilot, Event
+from fenshen.training.diagnosis import Chart, advice, diagnose, differences, named, remedies
+from fenshen.training.examine import COUNT, Examiner, Look
+from fenshen.training.loop import Report, Trainer
+from fenshen.training.plan import complete, describe, told_data
+from fenshen.training.session import Stop
+
+HERE = torch.device("cpu")
+FAST = {"train.ticks": 2, "train.threads": 1, "train.precision": "fp32", "train.batch": 16, "evaluate.report": False}
+
+
+def recipe_of(**changes: object) -> Recipe:
+    recipe = Recipe().set({"train.kimg": 1.0, "train.ema_half_life_kimg": 0.1, "train.batch": 16, "train.precision": "fp32", "train.threads": 1})
+    return complete(recipe.set({key.replace("__", "."): value for key, value in changes.items()}), prepare(recipe.data), HERE)
+
+
+def chart(kids: list[float], right: float = 0.7, gap: float = 1.0, diversity: float = 0.9, step: float = 0.01) -> Chart:
+    looks = [Look(float(i), kid, 0.01, diversity) for i, kid in enumerate(kids)]
+    return Chart({"critic": [1.0] * 50}, [right] * 20, [gap] * 20, {"critic": step}, looks)
+
+
+FALLING = [10.0, 8.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0, 0.8, 0.6]
+STUCK = [10.0, 9.8, 10.1, 9.9, 10.0, 9.7, 10.2, 9.9, 10.0, 9.9]
+
+
+@pytest.mark.parametrize(("found", "what"), [
+    (chart(FALLING), None),
+    (chart(STUCK), "nothing is learned"),
+    (chart(STUCK, right=0.99, gap=40.0), "the critic wins"),
+    (chart(STUCK, right=0.5, gap=0.0), "the critic loses"),
+    (chart(FALLING, step=0.5), "steps too large"),
+    (chart([*FALLING[:4], 3.0, 3.1, 3.0, 3.1, 3.0, 3.1, 3.0, 3.1], diversity=0.2), "mode collapse"),
+    (Chart(), None),
+])  # fmt: skip
+def test_diagnoses(found: Chart, what: str | None) -> None:
+    assert diagnose(found, 0.4, recipe_of()) == what
+
+
+def test_a_model_that_only_begins_is_left_alone() -> None:
+    assert diagnose(chart(STUCK[:3]), 0.02, recipe_of()) is None
+
+
+def test_an_explosion_is_several_steps_far_above_the_median() -> None:
+    seen = Chart()
+    for _ in range(60):
+        seen.add({"critic": 1.0}, 0.7, 1.0)
+    seen.add({"critic": 1e4}, 0.7, 1.0)
+    assert not seen.exploding()
+    for _ in range(2):
+        seen.add({"critic": 1e4}, 0.7, 1.0)
+    assert seen.exploding()
+
+
+DIAGNOSES = ["broken", "exploded", "steps too large", "mode collapse", "the critic wins", "the critic loses", "nothing is learned"]
+
+
+@pytest.mark.parametrize("what", DIAGNOSES)
+def test_every_diagnosis_has_a_name_a_ladder_and_a_last_word(what: str) -> None:
+    strange = recipe_of(model__objective="minimax", train__lr=0.03, model__penalty__kind="none")
+    safe = recipe_of()
+    ladder = remedies(what, strange, safe, chart(STUCK, step=0.5), 0.3)
+    assert ladder and ladder[-1].renew == ("critic", "generator") and str(named(what)) and str(advice(what)).startswith("nothing is left")
+    assert not differences(strange.set(ladder[-1].changes), safe), "the last remedy is the default recipe"
+    late = remedies(what, strange, safe, chart(STUCK, step=0.5), 0.9)
+    assert not any(remedy.changes == ladder[-1].changes for remedy in late), "too late to begin anew"
+    for remedy in ladder:
+        strange.set(remedy.changes)  # Every change is one that a recipe takes.
+
+
+class Told:
+    """What an autopilot says."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def __call__(self, event: Event) -> None:
+        self.events.append(event)
+
+
+def pilot(recipe: Recipe) -> tuple[Autopilot, Trainer, Told]:
+    dataset = told_data(recipe, prepare(recipe.data))
+    trainer, told = Trainer(recipe, describe(recipe, dataset), dataset, HERE), Told()
+    examiner = Examiner(lambda pictures: pictures.reshape(len(pictures), -1) / 127.5 - 1, dataset, 0)
+    return Autopilot(trainer, examiner, recipe_of(), told), trainer, told
+
+
+def steps(who: Autopilot, trainer: Trainer, count: int) -> list[bool]:
+    sound = []
+    for _ in range(count):
+        who.before_step()
+        sound.append(who.after_step(trainer.step()))
+    return sound
+
+
+def test_not_a_number_is_undone() -> None:
+    who, trainer, told = pilot(recipe_of())
+    assert all(steps(who, trainer, 3))
+    healthy = {name: value.clone() for name, value in trainer.family.state_dict().items()}
+    before = trainer.steps, trainer.shown, trainer.drawn
+    with torch.no_grad():
+        next(trainer.family.critic.parameters()).fill_(math.nan)
+    assert steps(who, trainer, 1) == [False]
+    assert all(torch.isfinite(value).all() for value in trainer.family.state_dict().values())
+    assert trainer.recipe.train.lr == pytest.approx(0.5e-3) and trainer.recipe.train.clip_norm > 0 and len(told.events) == 1
+    assert (trainer.steps, trainer.shown, trainer.drawn) > before, "time does not go back, and the same batch is not drawn again"
+    assert healthy.keys() == trainer.family.state_dict().keys()
+    assert "not a number" in str(told.events[0]) and "learning rate down to 0.0005" in str(told.events[0])
+    assert all(steps(who, trainer, 3))
+
+
+def test_a_training_that_cannot_be_saved_says_so() -> None:
+    who, trainer, told = pilot(recipe_of())
+    with pytest.raises(DivergedError, match="learning rate ten times smaller"):
+        for _ in range(10):
+            with torch.no_grad():
+                next(trainer.family.critic.parameters()).fill_(math.nan)
+            steps(who, trainer, 1)
+    assert 1 <= len(told.events) <= 6
+
+
+def test_far_too_large_steps_are_seen_and_mended() -> None:
+    who, trainer, told = pilot(recipe_of(train__lr=0.1))
+    steps(who, trainer, 40)
+    assert "too much" in str(told.events[0])
+    assert trainer.recipe.train.lr < 0.01
+
+
+def test_going_back_leaves_the_kept_state_untouched() -> None:
+    """What is kept to go back to is a copy, however often it is used."""
+    who, trainer, _ = pilot(recipe_of())
+    steps(who, trainer, 2)
+    assert who.healthy is not None
+    kept = {name: value.clone() for name, value in who.healthy[0].items()}
+    trainer.load(who.healthy[0], who.healthy[1] | {"changes": {}})
+    for _ in range(3):
+        trainer.step()
+    assert all(torch.equal(kept[name], value) for name, value in who.healthy[0].items())
+
+
+def test_new_networks_are_new_and_reach_every_part() -> None:
+    recipe = recipe_of(train__parts=2, train__threads=2)
+    _, trainer, _ = pilot(recipe)
+    for _ in range(3):
+        trainer.step()
+    old = {name: value.clone() for name, value in trainer.family.state_dict().items()}
+    trainer.renew(("critic", "generator"))
+    moved = [name for name, value in trainer.family.named_parameters() if not torch.equal(value, old[name])]
+    assert len(moved) >= len(list(trainer.family.parameters())) // 2
+    assert all(torch.equal(a, b) for a, b in zip(trainer.parts.copies[1].parameters(), trainer.family.parameters(), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(trainer.averaged.parameters(), trainer.family.sampler.parameters(), strict=True))
+
+
+def test_the_best_is_offered_when_the_last_is_worse() -> None:
+    who, trainer, told = pilot(recipe_of())
+    steps(who, trainer, 2)
+    assert who.best_look is not None and who.best
+    who.best_look = Look(0.0, -100.0, 0.0, 1.0)
+    best = who.finish()
+    assert best is who.best and "kept the generator" in str(told.events[-1])
+    who.best_look = Look(0.0, 100.0, 0.0, 1.0)
+    assert who.finish() is None
+
+
+def test_diversity_tells_one_picture_from_all() -> None:
+    dataset = prepare(Recipe().data)
+    examiner = Examiner(lambda pictures: pictures.reshape(len(pictures), -1) / 127.5 - 1, dataset, 0)
+    some = np.random.default_rng(1).choice(dataset.train, COUNT)
+    real, one = dataset.pictures[some], np.repeat(dataset.pictures[dataset.train[:1]], COUNT, 0)
+    assert examiner.look(0.0, real).diversity > 0.9 and examiner.look(0.0, one).diversity < 0.1
+    assert examiner.look(0.0, real).kid < 0.1 < examiner.look(0.0, one).kid
+
+
+class StopAfter(session.Watcher):
+    def __init__(self, stop: Stop):
+        self.stop = stop
+
+    def ticked(self, entry: dict) -> None:
+        self.stop.signal = 2
+
+
+def test_with_autopilot_five_and_five_steps_are_ten(tmp_path: Path) -> None:
+    """Its memory, what it changed, and the state it would go back to are part of the save. The learning rate is too large: it acts."""
+    changes = FAST | {"train.lr": 0.1}
+    whole = fenshen.train(kimg=1.92, changes=changes, out=tmp_path / "whole")
+    stop = Stop()
+    part = fenshen.train(kimg=1.92, changes=changes, out=tmp_path / "part", stop=stop, watcher=StopAfter(stop))
+    assert part.log()[-1]["shown"] < 1920
+    fenshen.resume(part.path)
+    (one, header), (other, other_header) = (read_tensors(run.folder.state) for run in (whole, part))
+    assert header["changes"] == other_header["changes"] and header["changes"]["train.lr"] < 0.1
+    assert header["autopilot"] == other_header["autopilot"]
+    assert set(one) == set(other) and all(torch.equal(one[name], other[name]) for name in one)
+    assert whole.folder.events() == part.folder.events() and whole.folder.events()
+
+
+def test_the_goal_ends_a_run(tmp_path: Path) -> None:
+    run = fenshen.train(kimg=50.0, changes=FAST | {"autopilot.until": 1e6}, out=tmp_path / "run")
+    assert run.log()[-1]["kimg"] < 5 and "the goal is met" in str(Event.read(run.folder.events()[-1]))
+    assert run.generate(2).images.shape == (2, 8, 8, 1)
+
+
+def test_off_is_off(tmp_path: Path) -> None:
+    run = fenshen.train(kimg=0.1, changes=FAST | {"autopilot": "off", "train.lr": 0.1}, out=tmp_path / "run")
+    assert not run.folder.events() and "autopilot" not in read_tensors(run.folder.state)[1]
+
+
+def test_reports_carry_gradient_norms() -> None:
+    _, trainer, _ = pilot(recipe_of())
+    report: Report = trainer.step()
+    assert set(report.norms) == {"critic", "generator"} and all(value > 0 for value in report.norms.values())

@@ -1,0 +1,190 @@
+"""Evaluation of a real run: every score has its floor and ceiling, copies are caught, the report is one file, the gate keeps the best."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import fenshen
+from fenshen.data import prepare
+from fenshen.errors import DataError, RecipeError, RunFolderError
+from fenshen.evaluate.copying import copying, sentences
+from fenshen.evaluate.critic import load_family, logits
+from fenshen.evaluate.report import clearly_better, comparable, compared
+from fenshen.evaluate.scores import all_scores
+from fenshen.evaluate.subject import Subject
+from fenshen.generate import best
+
+FAST = {"train.ticks": 2, "train.threads": 1, "train.precision": "fp32", "train.batch": 16, "autopilot": "off", "evaluate.report": False}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> fenshen.Run:
+    return fenshen.train(kimg=0.64, changes=FAST, out=tmp_path_factory.mktemp("evaluated") / "run")
+
+
+@pytest.fixture(scope="module")
+def subject(run: fenshen.Run) -> Subject:
+    return Subject.open(run.folder, "cpu", 400, 0, lambda text: None)
+
+
+@pytest.fixture(scope="module")
+def evaluation(run: fenshen.Run) -> fenshen.api.Evaluation:
+    return run.evaluate(300, keep=0.5)
+
+
+def test_every_score_stands_between_floor_and_ceiling(evaluation: fenshen.api.Evaluation) -> None:
+    scores = {score.name: score for score in evaluation.scores}
+    assert {"frechet", "kid", "mind", "precision", "recall", "density", "coverage", "vendi", "inception", "balance", "labels"} <= set(scores)
+    for score in evaluation.scores:
+        if score.value is not None:
+            assert score.floor is not None and score.ceiling is not None, score.name
+            assert score.samples == 300 and score.reals > 100
+    distance = scores["frechet"]
+    assert 0 < distance.floor < distance.value < 3 * distance.ceiling and distance.low < distance.value < distance.high
+    assert evaluation.times_floor == pytest.approx(distance.value / distance.floor)
+    assert "Far from real pictures" in str(evaluation) or "On the way" in str(evaluation)
+
+
+def test_the_report_is_one_file_and_says_the_same_as_the_numbers(evaluation: fenshen.api.Evaluation, run: fenshen.Run) -> None:
+    text = (run.path / "report.html").read_text("utf-8")
+    HTMLParser().feed(text)
+    assert "http://" not in text.replace("http://www.w3.org", "") and "https://" not in text and text.count("data:image") >= 2
+    values = json.loads((run.path / "report.json").read_text())
+    assert values["times_floor"] == evaluation.times_floor and len(values["encoder"]) == 64 and values["verdict"][0] in text
+    assert run.report() == values
+
+
+def test_same_seed_same_scores(run: fenshen.Run, evaluation: fenshen.api.Evaluation) -> None:
+    again = run.evaluate(300, keep=0.5)
+    assert again.scores == evaluation.scores and again.encoder == evaluation.encoder
+
+
+def test_the_training_set_itself_is_caught_as_a_copy_and_new_pictures_are_not(subject: Subject) -> None:
+    """A model that overfits makes training pictures; the best possible one makes what was held out."""
+    copied = _making(subject, subject.dataset.pictures[subject.order[:200]])
+    found = copying(copied)
+    assert found.copied and found.copies.found and "nearer to one training picture" in " ".join(sentences(found, 200))
+    fresh = _making(subject, subject.dataset.pictures[subject.dataset.held_out[::2]])
+    others = replace(subject, dataset=replace(subject.dataset, held_out=subject.dataset.held_out[1::2]))
+    honest = copying(_making(others, fresh.pictures))
+    assert not honest.copied and "No sign of copying" in sentences(honest, 90)[0]
+
+
+def test_a_twentieth_of_planted_copies_is_flagged(subject: Subject) -> None:
+    rng = np.random.default_rng(0)
+    pictures = subject.pictures.copy()
+    pictures[:20] = subject.dataset.pictures[rng.choice(subject.dataset.train, 20)]
+    assert not copying(subject).copies.found
+    found = copying(_making(subject, pictures)).copies
+    assert found.found and set(found.made[:20].tolist()) >= set(range(15))
+
+
+def _making(subject: Subject, pictures: np.ndarray) -> Subject:
+    """The same subject, had the run made these pictures."""
+    other = replace(subject, count=len(pictures))
+    other.__dict__["_samples"] = (pictures, None)
+    return other
+
+
+@pytest.mark.parametrize("damage", ["noise", "blur", "missing classes", "one picture"])
+def test_damage_moves_the_scores_the_right_way(damage: str, subject: Subject) -> None:
+    dataset, rng = subject.dataset, np.random.default_rng(0)
+    real = dataset.pictures[subject.order[:300]]
+    worse = {
+        "noise": lambda: (real + rng.normal(0, 60, real.shape)).clip(0, 255).astype(np.uint8),
+        "blur": lambda: ((real + np.roll(real.astype(int), 1, 1) + np.roll(real.astype(int), 1, 2)) / 3).astype(np.uint8),
+        "missing classes": lambda: dataset.pictures[dataset.train[dataset.labels[dataset.train] < 4]][:300],
+        "one picture": lambda: np.repeat(real[:1], 300, 0),
+    }[damage]()  # fmt: skip
+    read = subject.encoder.read
+    good, bad = ({s.name: s.value for s in all_scores(subject, read(pictures))} for pictures in (real, worse))
+    assert bad["frechet"] > 1.5 * good["frechet"] and bad["kid"] > good["kid"] and bad["mind"] > good["mind"]
+    if damage in ("missing classes", "one picture"):
+        assert bad["recall"] < good["recall"] and bad["coverage"] < good["coverage"] and bad["vendi"] < good["vendi"]
+        assert bad["balance"] > good["balance"] + 0.2
+    else:
+        assert bad["precision"] < good["precision"]
+
+
+def test_too_few_pictures_give_a_note_and_no_number(subject: Subject) -> None:
+    few = replace(subject, dataset=replace(subject.dataset, held_out=subject.dataset.held_out[:5]))
+    scores = {score.name: score for score in all_scores(few)}
+    assert scores["frechet"].value is None and "needs" in scores["frechet"].note
+
+
+def test_what_cannot_be_evaluated(tmp_path: Path) -> None:
+    lonely = fenshen.train(kimg=0.032, changes=FAST | {"data.held_out": 0.0}, out=tmp_path / "lonely")
+    with pytest.raises(DataError, match="held-out"):
+        lonely.evaluate()
+    data = lonely.folder.read_json("data.json")
+    lonely.folder.write_json("data.json", data | {"fingerprint": "another"})
+    with pytest.raises(RunFolderError, match="have changed"):
+        lonely.evaluate()
+
+
+def test_training_ends_with_a_report_unless_told_otherwise(tmp_path: Path) -> None:
+    run = fenshen.train(kimg=0.032, changes=FAST | {"evaluate.report": True, "evaluate.count": 100}, out=tmp_path / "run")
+    assert (run.path / "report.html").exists() and run.report()["scores"][0]["samples"] == 100
+
+
+def test_an_audit_finds_members_of_a_run_that_knows_them(run: fenshen.Run) -> None:
+    result = run.audit()
+    assert result.members > 100 and {attack.name for attack in result.attacks} == {"the critic's logit", "distance to the nearest made picture"}
+    assert all(0 <= attack.auc.low <= attack.auc.value <= attack.auc.high <= 1 for attack in result.attacks)
+    assert json.loads((run.path / "audit.json").read_text())["verdict"] == list(result.verdict)
+
+
+def test_only_comparable_scores_are_compared(evaluation: fenshen.api.Evaluation) -> None:
+    mine = evaluation.json()
+    assert comparable(mine, mine) and not comparable(mine, mine | {"encoder": "0"}) and not comparable(mine, mine | {"fingerprint": "0"})
+    low, high = ({"name": "kid", "value": v, "low": v - 1, "high": v + 1, "better": "lower"} for v in (1.0, 9.0))
+    assert clearly_better(low, high) is True and clearly_better(high, low) is False and clearly_better(low, low) is None
+    assert compared({"scores": [low]}, {"scores": [high]})[0][1].endswith("*")
+
+
+def test_the_gate_keeps_what_the_critic_ranks_highest(run: fenshen.Run) -> None:
+    kept, drawn = run.generate(100, seed=3, keep=0.25), run.generate(100, seed=3)
+    family = load_family(run.folder, run.recipe, run.folder.load_sampler()[1], "cpu")
+    scores = [logits(family, made.images, made.labels, "cpu").mean() for made in (kept, drawn)]
+    assert scores[0] > scores[1]
+    assert np.array_equal(kept.labels, drawn.labels), "every label keeps its share"
+    assert np.array_equal(run.generate(60, seed=3, keep=0.25).images, kept.images[:60]), "whatever the count"
+    with pytest.raises(RecipeError, match="--keep 0"):
+        run.generate(1, keep=0.0)
+
+
+def test_best_of_each_label() -> None:
+    scores, told = np.array([0.1, 0.9, 0.5, 0.8, 0.2, 0.7]), np.array([0, 1, 0, 1, 0, 1])
+    assert best(scores, told, np.array([0, 1])).tolist() == [2, 1]
+    assert best(scores, told, np.array([1, 1, 0])).tolist() == [1, 3, 2]
+
+
+def test_groups_are_told_to_the_critic(tmp_path: Path) -> None:
+    """A run without labels has groups; evaluation and gate tell the critic the same groups again."""
+    run = fenshen.train(kimg=0.064, changes=FAST | {"model.condition": "none", "model.groups": 4}, out=tmp_path / "run")
+    result = run.evaluate(100)
+    assert 0 <= result.critic["held_out_accuracy"] <= 1 and run.generate(5, keep=0.5).labels is None
+
+
+def test_the_encoder_never_sees_a_held_out_picture(run: fenshen.Run, subject: Subject, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from fenshen.training import examine
+
+    seen = []
+
+    def remembering(pictures: np.ndarray, *arguments: object, **more: object) -> object:
+        seen.append(pictures)
+        return subject.encoder
+
+    monkeypatch.setenv("FENSHEN_CACHE", str(tmp_path))
+    monkeypatch.setattr(examine, "train_encoder", remembering)
+    dataset = prepare(run.recipe.data)
+    examine.encoder_of(dataset, torch.device("cpu"), lambda text: None)
+    held_out = {picture.tobytes() for picture in dataset.pictures[dataset.held_out]}
+    assert len(seen[0]) == len(dataset.train) and not {picture.tobytes() for picture in seen[0]} & held_out
