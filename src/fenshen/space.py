@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+LEAK = 0.1
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -27,8 +29,13 @@ class Grid:
         return x_BCS
 
     def soft(self, y_BCS: Tensor) -> Tensor:
-        """A network's raw output as a differentiable sample."""
-        return y_BCS
+        """A network's raw output as a differentiable sample: what is beyond [-1, 1] counts a tenth.
+
+        Real pictures have pixels that are exactly black, white or transparent. A generator that had to hit -1 on the spot would always be
+        a little beside it; so it may aim beyond, and still has a gradient there.
+        """
+        inside = y_BCS.clamp(-1, 1)
+        return inside + LEAK * (y_BCS - inside)
 
     def hard(self, y_BCS: Tensor) -> Tensor:
         """A network's raw output as a sample to write to disk, in [-1, 1]."""
