@@ -13,12 +13,12 @@ from fenshen.training.examine import Look
 WINDOW = 100  # Steps that a running median looks back on.
 EXPLODED, IN_A_ROW = 50.0, 3  # Times the running median of a gradient's norm, so many steps in a row.
 LARGE_STEP, GOOD_STEP = 0.08, 0.01  # Relative change of a player's weights in one step.
-SURE, LOST = 0.97, 0.55  # Part of the pairs that the critic orders right.
+SURE, LOST, WRONG = 0.97, 0.55, 0.35  # Part of the pairs that the critic orders right.
 WIDE_GAP = 10.0  # Logits between real and made, where the logistic function has long saturated.
 COLLAPSED, DIVERSE = 0.4, 0.6  # Diversity of the samples relative to real pictures.
-UNMOVED = 0.6  # Part of the first distance that is still there.
+FAR = 0.5  # A kernel distance (standardised features): as bad as the mean picture over and over.
 STEADY = 0.9  # A distance above this part of the earlier one has not improved.
-RECENT = 4  # Looks that make up "now".
+RECENT = 3  # Looks that make up "now".
 EARLY, LATEST_RESTART = 0.15, 0.6  # Parts of the plan.
 LR_CUT, STRONGER = 0.5, 4.0
 
@@ -54,9 +54,9 @@ class Chart:
         return len(distances) < 2 * RECENT or median(distances[-RECENT:]) < STEADY * median(distances[-2 * RECENT : -RECENT])
 
     @property
-    def unmoved(self) -> bool:
-        """Whether the samples are about as far from real pictures as at the beginning."""
-        return len(self.looks) > RECENT and median(look.kid for look in self.looks[-RECENT:]) > UNMOVED * self.looks[0].kid
+    def far(self) -> bool:
+        """Whether the samples of the last looks have little to do with real pictures."""
+        return len(self.looks) > RECENT and median(look.kid for look in self.looks[-RECENT:]) > FAR
 
     @property
     def norm(self) -> float:
@@ -70,17 +70,17 @@ def diagnose(chart: Chart, fraction: float, recipe: Recipe) -> str | None:
         return "steps too large"
     if not chart.looks or not chart.right:
         return None
+    right, gap = sum(chart.right) / len(chart.right), sum(chart.gap) / len(chart.gap)
+    stuck = fraction > EARLY / 2 and not chart.improving
+    if stuck and right > SURE and gap > WIDE_GAP:
+        return "the critic wins"
+    if (stuck and chart.far and right < LOST) or (fraction > EARLY / 3 and right < WRONG):
+        return "the critic loses"
     diverse = median(look.diversity for look in chart.looks[-RECENT:])
     was_diverse = max(look.diversity for look in chart.looks) > DIVERSE
     if diverse < COLLAPSED and len(chart.looks) > RECENT and (was_diverse or (fraction > EARLY and not chart.improving)):
         return "mode collapse"
-    right, gap = sum(chart.right) / len(chart.right), sum(chart.gap) / len(chart.gap)
-    stuck = fraction > EARLY / 2 and (chart.unmoved or not chart.improving)
-    if stuck and right > SURE and gap > WIDE_GAP:
-        return "the critic wins"
-    if stuck and chart.unmoved and right < LOST:
-        return "the critic loses"
-    if fraction > EARLY and chart.unmoved:
+    if fraction > EARLY and chart.far and not chart.improving:
         return "nothing is learned"
     return None
 
@@ -202,7 +202,7 @@ def named(what: str) -> Said:
         case "the critic loses":
             return said("the critic tells nothing apart, though the samples are far from real pictures")
         case "nothing is learned":
-            return said("the samples are as far from real pictures as at the beginning")
+            return said("the samples are far from real pictures, and come no nearer")
     raise AssertionError(what)
 
 

@@ -14,7 +14,7 @@ from fenshen.data import Dataset, cache
 from fenshen.data.items import digest
 from fenshen.lang import tr
 from fenshen.measure.distances import frechet_distance, kid
-from fenshen.measure.encoders import Encoder, feature_count, train_encoder
+from fenshen.measure.encoders import VERSION, Encoder, feature_count, train_encoder
 from fenshen.run import read_tensors, write_tensors
 
 COUNT = 256  # Pictures made for one look.
@@ -27,7 +27,7 @@ MOST_EXACT = 2000  # Pictures on either side of a Fréchet distance during train
 
 def encoder_of(dataset: Dataset, device: torch.device, say: Callable[[str], None]) -> Encoder:
     """The frozen encoder of these training pictures, from the cache or trained now; never sees a held-out one."""
-    name = f"encoder-{digest(dataset.fingerprint, dataset.train.tolist(), None if dataset.labels is None else dataset.labels.tolist())}"
+    name = f"encoder-{digest(VERSION, dataset.fingerprint, dataset.train.tolist(), None if dataset.labels is None else dataset.labels.tolist())}"
 
     def build(folder: Path) -> None:
         say(tr("learning to see these pictures, so that the quality can be measured; once per set of pictures"))
@@ -53,7 +53,9 @@ class Look:
 
 
 class Examiner:
-    """Compares made pictures with a fixed part of the training pictures, in the features of a frozen encoder.
+    """Compares made pictures with a fixed part of the training pictures, in the standardised features of a frozen encoder.
+
+    Standardised, so that a distance means the same everywhere: samples that are all the mean picture are at about 0.1 to 1.
 
     Diversity is the effective number of k-means clusters of real pictures that samples fall into, exp(entropy), relative to
     as many real pictures; after the bins of Richardson & Weiss 2018 (NDB).
@@ -64,7 +66,9 @@ class Examiner:
 
         order = np.random.default_rng((seed, len(dataset.train))).permutation(dataset.train)
         self.features, self.dataset, self.order = features, dataset, order
-        self.real = features(dataset.pictures[np.sort(order[:REAL])])
+        real = features(dataset.pictures[np.sort(order[:REAL])])
+        self.center, self.spread = real.mean(0), real.std(0) + 1e-9
+        self.real = (real - self.center) / self.spread
         clusters = max(2, min(CLUSTERS, len(self.real) // 8))
         self.clusters = KMeans(clusters, n_init=1, random_state=seed).fit(self.real)
         labels, rng = self.clusters.labels_, np.random.default_rng(seed)
@@ -72,7 +76,7 @@ class Examiner:
 
     def look(self, kimg: float, pictures_NHWC: np.ndarray) -> Look:
         """What `pictures_NHWC` (uint8) look like now."""
-        made = self.features(pictures_NHWC)
+        made = (self.features(pictures_NHWC) - self.center) / self.spread
         distance, error = kid(made, self.real)
         diversity = _effective(self.clusters.predict(made), self.clusters.n_clusters) / self.kinds
         return Look(kimg, distance, error, diversity)
