@@ -67,7 +67,8 @@ class Examiner:
         order = np.random.default_rng((seed, len(dataset.train))).permutation(dataset.train)
         self.features, self.dataset, self.order = features, dataset, order
         real = features(dataset.pictures[np.sort(order[:REAL])])
-        self.center, self.spread = real.mean(0), real.std(0) + 1e-9
+        self.center, spread = real.mean(0), real.std(0)
+        self.spread = np.maximum(spread, 0.05 * spread.mean() + 1e-9)  # What hardly varies counts for little.
         self.real = (real - self.center) / self.spread
         clusters = max(2, min(CLUSTERS, len(self.real) // 8))
         self.clusters = KMeans(clusters, n_init=1, random_state=seed).fit(self.real)
