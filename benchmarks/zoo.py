@@ -194,7 +194,7 @@ def train(ground: Ground, animal: Animal, kimg: float, seed: int, autopilot: boo
 
 
 def score(ground: Ground, pictures: np.ndarray | None) -> tuple[float, float]:
-    """Distance above the floor, and the share of modes that have at least a tenth of their due."""
+    """Distance above the floor, and the share of modes that have at least a tenth of what training pictures have."""
     if pictures is None:
         return math.inf, 0.0
     dataset = ground.dataset
@@ -202,7 +202,9 @@ def score(ground: Ground, pictures: np.ndarray | None) -> tuple[float, float]:
     floor = frechet_distance(ground.features(dataset.pictures[np.random.default_rng(0).choice(dataset.train, COUNT)]), held_out)
     found = ground.modes(pictures)
     counts = np.bincount(found[found >= 0], minlength=ground.count)
-    return frechet_distance(ground.features(pictures), held_out) - floor, float((counts >= 0.1 * COUNT / ground.count).mean())
+    real = ground.modes(dataset.pictures[dataset.train])
+    due = np.bincount(real[real >= 0], minlength=ground.count) / len(real) * COUNT
+    return frechet_distance(ground.features(pictures), held_out) - floor, float((counts >= 0.1 * due).mean())
 
 
 def main() -> None:

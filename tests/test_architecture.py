@@ -19,7 +19,7 @@ FLOORS = (
     ("losses", "penalties"),
     ("media", "nets", "measure"),
     ("data", "condition", "families", "run"),
-    ("generate", "writing", "training", "evaluate"),
+    ("generate", "writing", "training", "evaluate", "tuning"),
     ("api",),
     ("cli", "__main__"),
 )

@@ -13,6 +13,7 @@ import numpy as np
 from fenshen.data import Report
 from fenshen.data import look as look_at
 from fenshen.errors import DataError, RecipeError
+from fenshen.evaluate.adapted import Distances, distances
 from fenshen.evaluate.audit import Audit, audit
 from fenshen.evaluate.critic import load_family
 from fenshen.evaluate.report import Evaluation, evaluate
@@ -21,19 +22,26 @@ from fenshen.generate import generate as make
 from fenshen.recipe import Recipe, load_recipe
 from fenshen.run import RunFolder, list_runs
 from fenshen.training import session
+from fenshen.training.adapting import adaptation
 from fenshen.training.plan import pick_device
 from fenshen.training.session import Plan, Stop, Watcher
+from fenshen.training.wishes import read_wishes, teach
+from fenshen.tuning import search
+from fenshen.tuning.search import Tuned
 from fenshen.writing import stamp_of, write_grid, write_npz
 
 __all__ = [
     "Audit",
+    "Distances",
     "Evaluation",
     "Pictures",
     "Plan",
     "Report",
     "Run",
     "Stop",
+    "Tuned",
     "Watcher",
+    "adapt",
     "describe_recipe",
     "load",
     "look",
@@ -41,6 +49,7 @@ __all__ = [
     "resume",
     "runs",
     "train",
+    "tune",
 ]
 
 
@@ -127,6 +136,14 @@ class Run:
         """What a stranger who has this run could learn about its training pictures; writes audit.json."""
         return audit(self.folder, str(pick_device(device)), seed, (watcher or Watcher()).said)
 
+    def adapt(self, source: str | os.PathLike[str] | None = None, **wishes: Any) -> Run:
+        """A new run that begins with this one; as the function `adapt`."""
+        return adapt(self.path, source, **wishes)
+
+    def distances(self, count: int | None = None, seed: int = 0, *, device: str = "auto", watcher: Watcher | None = None) -> Distances:
+        """Of an adapted run: how far its pictures are from the old and the new ones, before and after; writes adapt.json."""
+        return distances(self.folder, str(pick_device(device)), count, seed, (watcher or Watcher()).said)
+
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the labels this run knows."""
@@ -171,16 +188,58 @@ def plan(
     return session.make_plan(describe_recipe(source, recipe, **wishes), watcher or Watcher())
 
 
+def tune(
+    source: str | os.PathLike[str] | None = None, recipe: str | os.PathLike[str] | Recipe = "gan", *, minutes: float = 30.0,
+    trials: int | None = None, out: str | os.PathLike[str] | None = None, resume: str | os.PathLike[str] | None = None,
+    watcher: Watcher | None = None, stop: Stop | None = None, **wishes: Any,
+) -> Tuned:  # fmt: skip
+    """Searches for `minutes` a better recipe for `source` around `recipe`, and writes best.toml, report.html and trials.json.
+
+    wishes: size, seed, device, changes, as in `describe_recipe`; what they set is not searched. `out`: the folder; a search that is
+    there already goes on, as one named by `resume` does, for which all else is known. FenshenError where Optuna is missing.
+    """
+    watcher, stop = watcher or Watcher(), stop or Stop()
+    if resume is not None:
+        return search.go_on(Path(resume), watcher, stop)
+    fixed = {*(wishes.get("changes") or {}), *(["model.size"] if wishes.get("size") else [])}
+    return search.begin(describe_recipe(source, recipe, **wishes), fixed, minutes, trials, None if out is None else Path(out), watcher, stop)
+
+
 def resume(name: str | os.PathLike[str], *, watcher: Watcher | None = None, stop: Stop | None = None) -> Run:
     """Goes on with a stopped run, exactly where its last save stands."""
     watcher, stop = watcher or Watcher(), stop or Stop()
     return _reported(Run(session.resume(RunFolder.find(os.fspath(name)), watcher, stop)), watcher, stop)
 
 
+def adapt(
+    name: str | os.PathLike[str], source: str | os.PathLike[str] | None = None, *, wishes: str | os.PathLike[str] | None = None,
+    strength: float = 3.0, minutes: float | None = None, kimg: float | None = None, seed: int | None = None, device: str | None = None,
+    changes: dict[str, Any] | None = None, out: str | os.PathLike[str] | None = None, watcher: Watcher | None = None, stop: Stop | None = None,
+) -> Run:  # fmt: skip
+    """Teaches a trained run new pictures (`source`), or what somebody likes (`wishes`: a text file of lines like `17 like`,
+    `1:23 dislike`); `strength`: how much they count, 1 is just as they say. The run itself stays as it is: a new one begins with its weights.
+
+    `changes`: among others adapt.replay, adapt.anchor (against forgetting) and adapt.freeze.
+    """
+    parent, folder = RunFolder.find(os.fspath(name)), None if out is None else Path(out)
+    watcher, stop = watcher or Watcher(), stop or Stop()
+    if (source is None) == (wishes is None):
+        raise RecipeError("give either DATA or --wishes FILE: new pictures and wishes are taught one after the other")
+    if not 0 < strength <= 20:
+        raise RecipeError("--strength {value}: above 0 and at most 20, 1 is just as the wishes say", value=strength)
+    if wishes is not None:
+        return Run(teach(parent, read_wishes(Path(wishes)), strength, folder, watcher.said))
+    named = {"train.minutes": minutes, "train.kimg": kimg, "train.seed": seed, "train.device": device}
+    recipe = adaptation(parent, os.fspath(source or ""), {key: value for key, value in named.items() if value is not None} | (changes or {}))
+    return _reported(Run(session.start(recipe, folder, watcher, stop)), watcher, stop)
+
+
 def _reported(run: Run, watcher: Watcher, stop: Stop) -> Run:
     """The run, with its report if training came to its end and the recipe wants one."""
     wanted = run.recipe.evaluate
     if wanted.report and not stop.signal:
+        if run.folder.origin.exists():
+            run.distances(wanted.count, device=run.recipe.train.device, watcher=watcher)
         try:
             run.evaluate(wanted.count, device=run.recipe.train.device, watcher=watcher)
         except DataError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +21,12 @@ class Label:
 
 Told = dict[str, "Label | Grid"]
 Given = dict[str, Tensor]
+
+
+def grown(table_ND: Tensor, known: Sequence[str], wanted: Sequence[str]) -> Tensor:
+    """An embedding for other classes: a class of the same name keeps its row, a new one starts from the mean of all rows."""
+    mean_D = table_ND.mean(0)
+    return torch.stack([table_ND[known.index(name)] if name in known else mean_D for name in wanted])
 
 
 class Condition(nn.Module):

@@ -135,6 +135,17 @@ class Autopilot(Section):
         return {"on": value == "on"} if value in ("on", "off") else value
 
 
+class Adapt(Section):
+    """A trained run as the beginning of this one (`fenshen adapt`). Without a parent nothing here has any effect."""
+
+    parent: str | None = Field(None, description="the run folder that this run begins from; its data and weights stay as they are")
+    freeze: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="how many of the critic's resolutions, from the picture on, keep the parent's weights; derived: half of them"
+    )
+    replay: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="part of each batch drawn from the parent's own training pictures")
+    anchor: NotNegative = Field(0.0, description="weight of the squared distance of the generator's weights from the parent's")
+
+
 class Evaluate(Section):
     """What is measured when training is over (`fenshen evaluate`)."""
 
@@ -149,6 +160,7 @@ class Recipe(Section):
     model: Gan = Gan()
     train: Train = Train()
     autopilot: Autopilot = Autopilot()
+    adapt: Adapt = Adapt()
     evaluate: Evaluate = Evaluate()
 
     def toml(self) -> str:

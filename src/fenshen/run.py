@@ -5,6 +5,8 @@ weights.safetensors    the averaged generator, and in its header all that is nee
 state/last.safetensors raw and averaged weights, optimisers, counters: training goes on from here, exactly
 data.json              what it was trained on: fingerprint, counts, classes, files that could not be read
 log.jsonl  samples/  tensorboard/
+adapt.json             of an adapted run: its parent, and how far it is from the old and the new pictures
+preference.safetensors which latents are liked, where wishes were taught
 autopilot.jsonl        what the autopilot did, and why
 report.html report.json  how good it is
 """
@@ -31,6 +33,7 @@ from fenshen import __version__
 from fenshen.condition import Label, Told
 from fenshen.errors import OutOfSpaceError, RunFolderError
 from fenshen.families.gan import Sampler
+from fenshen.families.preference import Preference
 from fenshen.recipe import Recipe, load_recipe
 from fenshen.space import Grid
 
@@ -164,8 +167,17 @@ class RunFolder:
 
     @property
     def groups(self) -> Path:
-        """Which found group each picture is in, for runs on unlabelled pictures."""
+        """What the model is told of each picture, where that is not the pictures' own label: found groups, or the names of an adapted run."""
         return self.path / "state" / "groups.safetensors"
+
+    @property
+    def origin(self) -> Path:
+        """The parent's weights as an adapted run began with them."""
+        return self.path / "state" / "origin.safetensors"
+
+    @property
+    def preference(self) -> Path:
+        return self.path / "preference.safetensors"
 
     @property
     def samples(self) -> Path:
@@ -196,6 +208,8 @@ class RunFolder:
             model = Recipe.model_validate({"model": header["model"]}).model
             sampler = Sampler(made.space, made.told, model)
             sampler.load_state_dict(tensors)
+            if self.preference.exists():
+                sampler.prefer = Preference.from_state(*read_tensors(self.preference))
         except (RuntimeError, KeyError, TypeError, ValueError) as error:
             problem = str(error).splitlines()[0]
             raise RunFolderError(

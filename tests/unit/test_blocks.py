@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fenshen.nets.blocks import batch_statistic, crop, halvings, linear, pad, upsample
+from fenshen.nets.blocks import crop, halvings, linear, pad, upsample
 from fenshen.nets.critics import critic
 from fenshen.nets.generators import generator, widths
 from fenshen.space import Grid
@@ -50,9 +50,3 @@ def test_linear_layers_keep_the_variance() -> None:
     torch.manual_seed(0)
     layer = linear(400, 300)
     assert layer(torch.randn(500, 400)).std().item() == pytest.approx(1, rel=0.05)
-
-
-def test_batch_statistic_tells_copies_from_variety() -> None:
-    x = torch.randn(8, 3, 4, 4)
-    assert batch_statistic(x)[:, 3].mean() > 0.5
-    assert batch_statistic(x[:1].expand(8, -1, -1, -1))[:, 3].max() < 1e-3

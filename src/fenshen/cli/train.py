@@ -121,7 +121,7 @@ def _start(speaker: Speaker, data: str | None, out: str | None, wishes: dict[str
         speaker.say(tr("Reading the pictures and timing a few steps, about 15 seconds …"))
         run = api.train(data, out=out, watcher=showing, stop=stopping, **wishes)
     except KeyboardInterrupt:
-        _interrupted(showing.run.path if showing.run else None)
+        interrupted(showing.run.path if showing.run else None)
     finally:
         showing.close()
     _ended(speaker, run, stopping.signal)
@@ -141,13 +141,13 @@ def _go_on(speaker: Speaker, name: str) -> None:
     try:
         run = api.resume(name, watcher=showing, stop=stopping)
     except KeyboardInterrupt:
-        _interrupted(run.path)
+        interrupted(run.path)
     finally:
         showing.close()
     _ended(speaker, run, stopping.signal)
 
 
-def _interrupted(path: object) -> None:
+def interrupted(path: object) -> None:
     """Ctrl-C before the first step, or a second one that would not wait."""
     if path is None:
         complain(tr("stopped before training began; there is no run"))

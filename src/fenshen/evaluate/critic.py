@@ -50,10 +50,10 @@ def logits(family: GAN, pictures_NHWC: np.ndarray, labels: np.ndarray | None, de
 
 
 def told_labels(subject: Subject, indices: np.ndarray) -> np.ndarray | None:
-    """What the model would be told of real pictures: their labels, their found groups, or nothing."""
+    """What the model would be told of real pictures: their labels, what stands for them in the run, or nothing."""
     if not subject.made.classes:
         return None
-    if subject.made.grouped:
+    if subject.run.groups.exists():
         groups, _ = read_tensors(subject.run.groups)
         return groups["groups"].numpy()[indices]
     assert subject.dataset.labels is not None

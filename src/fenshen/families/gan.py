@@ -17,7 +17,7 @@ from fenshen import penalties
 from fenshen.condition import Condition, Given, Told
 from fenshen.families.base import At, Losses, Player
 from fenshen.losses import OBJECTIVES
-from fenshen.nets.critics import critic
+from fenshen.nets.critics import critic, stages
 from fenshen.nets.generators import generator
 from fenshen.recipe import Gan
 from fenshen.schedules import burn_in
@@ -27,13 +27,30 @@ WIDTHS = {"nano": 16, "small": 32, "base": 64, "large": 128}
 View = Callable[[Tensor], Tensor]
 
 
+Terms = Callable[[nn.Module], dict[str, Tensor]]
+Draw = Callable[[Tensor, Given], Tensor]
+
+
+def no_terms(module: nn.Module) -> dict[str, Tensor]:
+    """Weights may be what they like."""
+    return {}
+
+
+def as_drawn(z_BD: Tensor, given: Given) -> Tensor:
+    """Every latent is as welcome as another."""
+    return z_BD
+
+
 def no_augmentation(count: int, noise: torch.Generator | None = None) -> View:
     """The critic sees samples as they are."""
     return lambda x_BCS: x_BCS
 
 
 class Sampler(nn.Module):
-    """The half of a GAN that makes samples: what is averaged over training, saved, and loaded to generate."""
+    """The half of a GAN that makes samples: what is averaged over training, saved, and loaded to generate.
+
+    `prefer(z, given)`: where a latent is moved to before samples are made of it (`fenshen.families.preference`).
+    """
 
     def __init__(self, space: Grid, told: Told, model: Gan):
         super().__init__()
@@ -41,6 +58,7 @@ class Sampler(nn.Module):
         self.space, self.latent, self.knows = space, model.latent, Condition(told, space)
         inputs = model.latent + self.knows.vector_length
         self.generator = generator(space, model.network, inputs, WIDTHS[model.size], grid_channels=self.knows.grid_channels)
+        self.prefer: Draw = as_drawn
 
     def forward(self, z_BD: Tensor, given: Given) -> Tensor:
         """G(z | c): samples x_BCS, differentiable."""
@@ -50,12 +68,13 @@ class Sampler(nn.Module):
     @torch.no_grad()
     def sample(self, z_BD: Tensor, given: Given) -> Tensor:
         """Samples x_BCS in [-1, 1] from latents."""
-        return self.space.hard(self(z_BD, given).float())
+        return self.space.hard(self(self.prefer(z_BD, given), given).float())
 
 
 class GAN(nn.Module):
     """`augment(count, noise)` draws one random view of `count` samples: a differentiable function, the same at every call.
 
+    `anchor(generator)`: further terms of the generator's weights, where they should not go too far (`fenshen.training.adapting`).
     All that is random comes from `noise`, a generator on the device of the samples (None: torch's own state, where
     dropout draws from in any case).
     """
@@ -70,14 +89,23 @@ class GAN(nn.Module):
             space, model.network, self.judges.vector_length, WIDTHS[model.size], grid_channels=self.judges.grid_channels, dropout=model.dropout
         )
         self.augment: Callable[[int, torch.Generator | None], View] = no_augmentation
+        self.anchor: Terms = no_terms
+        self.frozen = 0
 
     def follow(self, model: Gan) -> None:
         """Plays by another recipe from now on; its networks must be the same."""
         self.model, self.objective = model, OBJECTIVES[model.objective]
 
+    def freeze(self, count: int) -> None:
+        """The critic's first `count` stages, those next to the picture, stay as they are (Mo et al. 2020, "Freeze the discriminator")."""
+        self.frozen = count
+        for module in (module for stage in stages(self.critic)[:count] for module in stage):
+            module.requires_grad_(False)
+
     def players(self) -> dict[str, Player]:
         """The critic moves `critic_steps` times before the generator moves once."""
-        return {"critic": Player((self.critic, self.judges)), "generator": Player((self.sampler,))}
+        moving = [module for stage in stages(self.critic)[self.frozen :] for module in stage]
+        return {"critic": Player((*moving, self.judges)), "generator": Player((self.sampler,))}
 
     def steps(self, player: str) -> int:
         """How often a player moves in one step of training."""
@@ -110,7 +138,7 @@ class GAN(nn.Module):
         with torch.no_grad():
             real = self.score(self.view(x_BCS, at, noise), given)
         fake = self.score(self.view(fake_BCS, at, noise), given)
-        terms = {"adversarial": self.objective.generator(real, fake)} | self.weight_terms(self.sampler)
+        terms = {"adversarial": self.objective.generator(real, fake)} | self.weight_terms(self.sampler) | self.anchor(self.sampler.generator)
         return Losses(terms, {"real": real.detach(), "fake": fake.detach()})
 
     def view(self, x_BCS: Tensor, at: At, noise: torch.Generator | None = None) -> Tensor:

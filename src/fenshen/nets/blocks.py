@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -126,14 +125,3 @@ class ResidualBlocks(nn.Module):
 
     def forward(self, x_BCS: Tensor) -> Tensor:
         return self.blocks(self.change(x_BCS))
-
-
-def batch_statistic(x_BCS: Tensor, group: int = 4) -> Tensor:
-    """x with one more channel: how much the samples of a group differ. Karras et al. 2018 (progressive GAN), section 3."""
-    count = len(x_BCS)
-    if count % group:
-        group = count
-    y = x_BCS.float().reshape(group, count // group, -1)
-    spread = (y.var(0, unbiased=False) + 1e-8).sqrt().mean(1)
-    spread = spread.repeat(group).view(count, 1, *[1] * (x_BCS.dim() - 2)).to(x_BCS.dtype)
-    return torch.cat([x_BCS, spread.expand(-1, 1, *x_BCS.shape[2:])], 1)

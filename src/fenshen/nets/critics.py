@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fenshen.nets.blocks import PlainBlock, ResidualBlocks, batch_statistic, conv, downsample, factors, halvings, initialise, linear, lrelu, pad
+from fenshen.nets.blocks import PlainBlock, ResidualBlocks, conv, downsample, factors, halvings, initialise, linear, lrelu, pad
 from fenshen.nets.generators import widths
 from fenshen.space import Grid
 
@@ -43,10 +43,10 @@ class Pyramid(nn.Module):
 
     def __init__(
         self, space: Grid, given: int, width: int, depth: int = 2, features: int = 128,
-        *, residual: bool = False, grid_channels: int = 0, dropout: float = 0.0, batch_spread: bool = False,
+        *, residual: bool = False, grid_channels: int = 0, dropout: float = 0.0,
     ):  # fmt: skip
         super().__init__()
-        self.space, self.sizes, self.batch_spread = space, halvings(space.size, 4)[::-1], batch_spread
+        self.space, self.sizes = space, halvings(space.size, 4)[::-1]
         axes, channels = space.axes, widths(self.sizes, width)
         self.enter = conv(axes, space.channels + grid_channels, channels[0], 1 if residual else 3)
         pairs = list(zip([channels[0], *channels[:-1]], channels, strict=True))
@@ -55,7 +55,7 @@ class Pyramid(nn.Module):
             for stage, (i, o) in enumerate(pairs)
         )
         cells = math.prod(self.sizes[-1])
-        last = channels[-1] + batch_spread
+        last = channels[-1]
         self.residual = residual
         if residual:
             self.gather = initialise(nn.Conv1d(last, last, cells, groups=last, bias=False), 1.0)
@@ -73,8 +73,6 @@ class Pyramid(nn.Module):
             x_BCS = block(x_BCS)
             if i + 1 < len(self.sizes):
                 x_BCS = downsample(x_BCS, factors(self.sizes[i + 1], self.sizes[i]))
-        if self.batch_spread:
-            x_BCS = batch_statistic(x_BCS)
         h_BD = self.gather(x_BCS.flatten(2)).flatten(1) if self.residual else x_BCS.flatten(1)
         return self.judge(lrelu(self.dense(h_BD)), given_BD)
 
@@ -119,4 +117,18 @@ def critic(space: Grid, network: str, given: int, width: int, *, grid_channels: 
             return ArticleDense(space, given, grid_channels, dropout)
         case "mlp":
             return ArticleConvolutional(space, given, grid_channels, dropout)
+    raise AssertionError(network)
+
+
+def stages(network: nn.Module) -> list[tuple[nn.Module, ...]]:
+    """The modules of a critic from the picture onwards: a tuple per resolution, and last what judges; in the order of their weights."""
+    match network:
+        case Pyramid():
+            first, *blocks = network.blocks
+            gather = (network.gather,) if network.residual else ()
+            return [(network.enter, first), *((block,) for block in blocks), (*gather, network.dense, network.judge)]
+        case ArticleConvolutional():
+            return [*((layer,) for layer in network.body if list(layer.parameters())), (network.judge,)]
+        case ArticleDense():
+            return [(network.dense,), (network.judge,)]
     raise AssertionError(network)

@@ -25,6 +25,7 @@ from fenshen.media.augment import Adaptive, classic
 from fenshen.recipe import Recipe
 from fenshen.run import Made, Tensors
 from fenshen.schedules import averaging_weight, burn_in
+from fenshen.training.adapting import Origin, Replayed, anchored
 from fenshen.training.adaptive import EVERY, AdaptiveStrength
 from fenshen.training.optim import limit_gradients, make_optimizer, schedule
 from fenshen.training.parts import Parts
@@ -49,11 +50,11 @@ class Report:
 class Trainer:
     """Networks, optimisers and counters of one run; `step()` moves every player once."""
 
-    def __init__(self, recipe: Recipe, made: Made, dataset: Dataset, device: torch.device):
+    def __init__(self, recipe: Recipe, made: Made, dataset: Dataset, device: torch.device, origin: Origin | None = None):
         assert recipe.train.batch
-        self.recipe, self.made, self.device, self.batch = recipe, made, device, recipe.train.batch
+        self.recipe, self.made, self.device, self.batch, self.origin = recipe, made, device, recipe.train.batch, origin
         torch.manual_seed(recipe.train.seed)
-        self.family = GAN(made.space, made.told, recipe.model, recipe.train.burn_in).to(device)
+        self.family = self._beginning().to(device)
         self.view = Adaptive(max(made.size))
         self.family.augment = self.view
         layout = torch.channels_last if recipe.train.channels_last and made.space.axes == 2 else torch.contiguous_format
@@ -62,9 +63,10 @@ class Trainer:
         self.averaged: Sampler = copy.deepcopy(self.family.sampler).eval().requires_grad_(False)
         self.players = self.family.players()
         self.optimizers = {name: make_optimizer(recipe.train, player, name) for name, player in self.players.items()}
-        self.data = Batches(dataset, dataset.train, self.batch, recipe.train.seed, device)
-        held_out = len(dataset.held_out) > 0
-        self.held_out = Batches(dataset, dataset.held_out, self.batch, recipe.train.seed, device) if held_out else None
+        self.data: Batches | Replayed = self._draws(dataset, dataset.train)
+        self.held_out: Batches | Replayed | None = self._draws(dataset, dataset.held_out) if len(dataset.held_out) else None
+        if origin is not None:
+            self._go_on_from(origin)
         self.strength = AdaptiveStrength(recipe.train.augmentation_strength if recipe.train.augmentation == "adaptive" else 0.0)
         self.steps = self.drawn = self.shown = 0
         self.hurry = 0.0
@@ -74,6 +76,29 @@ class Trainer:
         if recipe.train.compile:
             self.family.sampler.compile()
             self.family.critic.compile()
+
+    def _beginning(self) -> GAN:
+        """New networks, or those of the run that this one begins from, as they were there."""
+        family = GAN(self.made.space, self.made.told, self.recipe.model, self.recipe.train.burn_in)
+        if self.origin is not None:
+            family.load_state_dict(self.origin.family)
+        family.freeze(self.recipe.adapt.freeze or 0)
+        return family
+
+    def _go_on_from(self, origin: Origin) -> None:
+        """Takes up the parent's average; its pictures come again, and its weights hold the new ones back, where the recipe wants it."""
+        adapt = self.recipe.adapt
+        self.averaged.load_state_dict(origin.averaged)
+        if adapt.anchor:
+            self.family.anchor = anchored(adapt.anchor, {name: value.to(self.device) for name, value in origin.generator.items()})
+        if adapt.replay:
+            old = origin.dataset()
+            self.data = Replayed(self.data, self._draws(old, old.train), adapt.replay)
+            if self.held_out is not None and len(old.held_out):
+                self.held_out = Replayed(self.held_out, self._draws(old, old.held_out), adapt.replay)
+
+    def _draws(self, dataset: Dataset, indices: np.ndarray) -> Batches:
+        return Batches(dataset, indices, self.batch, self.recipe.train.seed, self.device)
 
     @property
     def at(self) -> At:
@@ -122,9 +147,10 @@ class Trainer:
 
     @torch.no_grad()
     def renew(self, names: Iterable[str]) -> None:
-        """These players begin anew: fresh weights, which depend on the seed and the moment, and optimizers that remember nothing."""
+        """These players begin anew: with fresh weights, which depend on the seed and the moment, or with those of the run that this
+        one begins from; and with optimizers that remember nothing."""
         torch.manual_seed(step_seed(self.recipe.train.seed, self.steps, len(self.noise) + 1))
-        fresh = GAN(self.made.space, self.made.told, self.recipe.model).players()
+        fresh = self._beginning().players()
         for name in names:
             for old, new in zip(self.players[name].modules, fresh[name].modules, strict=True):
                 old.load_state_dict(new.state_dict())
@@ -159,7 +185,8 @@ class Trainer:
     def _average(self) -> None:
         half_life = self.recipe.train.ema_half_life_kimg
         assert half_life is not None
-        keep = averaging_weight(half_life, self.shown / 1000, self.batch)
+        before = 0.0 if self.origin is None else self.origin.kimg  # What the average knows already.
+        keep = averaging_weight(half_life, before + self.shown / 1000, self.batch)
         raw: list[Tensor] = list(self.family.sampler.parameters())
         averaged: list[Tensor] = list(self.averaged.parameters())
         torch._foreach_lerp_(averaged, raw, 1 - keep)

@@ -93,7 +93,9 @@ def complete(recipe: Recipe, dataset: Dataset, device: torch.device) -> Recipe:
 
 
 def _check(recipe: Recipe) -> None:
-    model, train = recipe.model, recipe.train
+    model, train, adapt = recipe.model, recipe.train, recipe.adapt
+    if adapt.parent is None and (adapt.freeze or adapt.replay or adapt.anchor):
+        raise RecipeError("the keys adapt.freeze, adapt.replay and adapt.anchor need a trained run to begin from: fenshen adapt RUN DATA")
     if train.compile and model.penalty.method == "exact" and model.penalty.kind != "none":
         raise RecipeError("train.compile=true cannot go backward twice: set model.penalty.method=finite, or leave train.compile out")
     if model.label_smoothing and model.objective not in ("minimax", "nonsaturating", "lsgan"):

@@ -18,6 +18,7 @@ from fenshen.errors import OutOfMemoryError, OutOfSpaceError, RunFolderError
 from fenshen.lang import tr
 from fenshen.recipe import Recipe
 from fenshen.run import Made, RunFolder, read_tensors, write_atomically, write_tensors
+from fenshen.training.adapting import Origin, begin
 from fenshen.training.autopilot import Autopilot, Event
 from fenshen.training.examine import Examiner, encoder_of
 from fenshen.training.journal import Journal
@@ -29,6 +30,7 @@ HURRY_FROM = 0.75
 LOOK_EVERY = 16
 SAVE_SECONDS = 120.0
 MARGIN = 1.15
+CHECKED_AT, WORTHWHILE = 0.15, 1.1  # Part of the minutes after which the plan is looked at again; how much longer it would have to be.
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Plan:
     probed: Probed
     memory_bytes: int
     parameters: dict[str, int]
+    origin: Origin | None = None
+    by_clock: bool = False  # Only the minutes were wished for; the kimg follow from them.
 
     @property
     def seconds(self) -> float:
@@ -119,7 +123,7 @@ class Stop:
 def make_plan(recipe: Recipe, watcher: Watcher) -> Plan:
     """Prepares the data, fills in the recipe, times real steps. Nothing is written but the data's cache."""
     device = pick_device(recipe.train.device)
-    dataset = prepare(recipe.data, seed=recipe.train.seed, say=watcher.said)
+    recipe, dataset, origin = begin(recipe, watcher.said)
     recipe = complete(recipe, dataset, device)
     if recipe.model.groups:
         watcher.said(tr("finding {count} groups in the unlabelled pictures, to tell the model which it makes", count=recipe.model.groups))
@@ -128,12 +132,13 @@ def make_plan(recipe: Recipe, watcher: Watcher) -> Plan:
     memory = check_memory(recipe, made, device)
     with enough_memory(recipe):
         probed = probe(recipe, made, dataset, device)
+    by_clock = recipe.train.kimg is None
     recipe = probed.recipe if recipe.train.kimg else probed.recipe.set({"train.kimg": planned_kimg(recipe, probed)})
     if not _wanted_half_life(recipe, probed):
         recipe = recipe.set({"train.ema_half_life_kimg": max(1.0, 0.05 * (recipe.train.kimg or 0))})
     trainer = Trainer(recipe, made, dataset, torch.device("cpu"))
     parameters = {name: sum(p.numel() for p in player.parameters()) for name, player in trainer.players.items()}
-    return Plan(recipe, made, dataset, device, probed, memory, parameters)
+    return Plan(recipe, made, dataset, device, probed, memory, parameters, origin, by_clock)
 
 
 def planned_kimg(recipe: Recipe, probed: Probed) -> float:
@@ -170,7 +175,7 @@ def start(recipe: Recipe, out: Path | None, watcher: Watcher, stop: Stop) -> Run
     except OutOfSpaceError:
         run.delete()
         raise
-    trainer = Trainer(plan.recipe, plan.made, plan.dataset, plan.device)
+    trainer = Trainer(plan.recipe, plan.made, plan.dataset, plan.device, plan.origin)
     return Session(plan, run, trainer, watcher, stop, 0.0, autopilot(plan, run, trainer, watcher)).train()
 
 
@@ -189,8 +194,10 @@ def autopilot(plan: Plan, run: RunFolder, trainer: Trainer, watcher: Watcher) ->
 
 
 def safe_recipe(plan: Plan) -> Recipe:
-    """What would be trained here if nobody had wished anything; same data, networks and length."""
+    """What would be trained here if nobody had wished anything; same data, networks and length. An adaptation begins as its parent ended."""
     recipe = plan.recipe
+    if plan.origin is not None:
+        return recipe
     model = {f"model.{key}": getattr(recipe.model, key) for key in ("network", "size", "latent", "condition", "groups")}
     train = {f"train.{key}": getattr(recipe.train, key) for key in ("seed", "kimg", "minutes", "device")}
     return complete(Recipe(data=recipe.data).set({k: v for k, v in (model | train).items() if v is not None}), plan.dataset, plan.device)
@@ -199,7 +206,9 @@ def safe_recipe(plan: Plan) -> Recipe:
 def _write_beginnings(run: RunFolder, plan: Plan) -> None:
     write_atomically(run.path / "recipe.toml", plan.recipe.toml().encode())
     run.write_json("data.json", _data_record(plan.dataset))
-    if plan.made.grouped and plan.dataset.labels is not None:
+    if plan.origin is not None:
+        plan.origin.write(run)
+    if (plan.made.grouped or plan.origin is not None) and plan.dataset.labels is not None:
         write_tensors(run.groups, {"groups": torch.from_numpy(plan.dataset.labels)}, {"classes": plan.dataset.classes})
 
 
@@ -213,19 +222,20 @@ def resume(run: RunFolder, watcher: Watcher, stop: Stop) -> RunFolder:
         raise RunFolderError(
             "the pictures in {source} have changed since this run began: bring the old ones back, or train a new run", source=recipe.data.source
         )
-    if recipe.model.groups:
+    if run.groups.exists():
         groups, found = read_tensors(run.groups)
         dataset = replace(dataset, labels=groups["groups"].numpy(), classes=tuple(found["classes"]))
     else:
         dataset = told_data(recipe, dataset)
     made = describe(recipe, dataset)
     tensors, header = read_tensors(run.state)
-    trainer = Trainer(recipe, made, dataset, device)
+    origin = Origin.read(run)
+    trainer = Trainer(recipe, made, dataset, device, origin)
     trainer.load(tensors, header)
     rate = float(header["per_second"])
     assert recipe.train.batch and recipe.model.critic_steps
     probed = Probed(recipe, recipe.train.batch * recipe.model.critic_steps / max(rate, 1e-9), ())
-    plan = Plan(recipe, made, dataset, device, probed, 0, {})
+    plan = Plan(recipe, made, dataset, device, probed, 0, {}, origin)
     pilot = autopilot(plan, run, trainer, watcher)
     if pilot is not None:
         pilot.load(tensors, header["autopilot"])
@@ -265,6 +275,8 @@ class Session:
         with self.stop.listening(), enough_memory(recipe):
             while not (trainer.finished or self.time_is_up or self.stop.signal or (self.autopilot and self.autopilot.goal_met)):
                 trainer.hurry = self.clock_fraction if self.clock_fraction > HURRY_FROM else 0.0
+                if self.plan.by_clock and self.clock_fraction > CHECKED_AT:
+                    self._lengthen(shown_before)
                 report = self._step()
                 if report is None:
                     continue
@@ -283,6 +295,17 @@ class Session:
             if not self.stop.signal:
                 journal.finish()
         return self.run
+
+    def _lengthen(self, shown_before: int) -> None:
+        """Once: a plan that would end long before the minutes do (the probe met a busy machine) gets what they can hold."""
+        recipe = self.plan.recipe
+        assert recipe.train.kimg and recipe.train.minutes
+        fitting = round(MARGIN * recipe.train.minutes * 60 * self._rate(shown_before) / 1000, 3)
+        if fitting > WORTHWHILE * recipe.train.kimg:
+            recipe = recipe.set({"train.kimg": fitting})
+            write_atomically(self.run.path / "recipe.toml", recipe.toml().encode())
+            self.trainer.adopt({"train.kimg": fitting})
+        self.plan = replace(self.plan, recipe=recipe, by_clock=False)
 
     def _step(self) -> Report | None:
         """One step, watched by the autopilot; None where it was bad and taken back."""
