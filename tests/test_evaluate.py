@@ -188,3 +188,13 @@ def test_the_encoder_never_sees_a_held_out_picture(run: fenshen.Run, subject: Su
     examine.encoder_of(dataset, torch.device("cpu"), lambda text: None)
     held_out = {picture.tobytes() for picture in dataset.pictures[dataset.held_out]}
     assert len(seen[0]) == len(dataset.train) and not {picture.tobytes() for picture in seen[0]} & held_out
+
+
+def test_autopilot_and_report_share_one_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where groups were found: they are no labels, and no second encoder is trained for them."""
+    monkeypatch.setenv("FENSHEN_CACHE", str(tmp_path / "cache"))
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "made.npz", images=rng.integers(0, 256, (60, 8, 8), np.uint8))
+    changes = FAST | {"autopilot": "on", "model.groups": 3, "evaluate.report": True, "evaluate.count": 50}
+    fenshen.train(tmp_path / "made.npz", kimg=0.032, changes=changes, out=tmp_path / "run")
+    assert len(list((tmp_path / "cache").glob("encoder-*"))) == 1

@@ -188,7 +188,8 @@ def autopilot(plan: Plan, run: RunFolder, trainer: Trainer, watcher: Watcher) ->
         run.add_event(event.json())
         watcher.said(tr("autopilot, {kimg} kimg: {what}", kimg=f"{event.kimg:.1f}", what=event))
 
-    encoder = encoder_of(plan.dataset, plan.device, watcher.said)
+    seen = replace(plan.dataset, labels=None, classes=()) if plan.made.grouped else plan.dataset  # As `fenshen evaluate` will see it.
+    encoder = encoder_of(seen, plan.device, watcher.said)
     examiner = Examiner(lambda pictures: encoder.read(pictures).features, plan.dataset, plan.recipe.train.seed)
     return Autopilot(trainer, examiner, safe_recipe(plan), say)
 
