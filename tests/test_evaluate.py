@@ -14,6 +14,7 @@ import torch
 import fenshen
 from fenshen.data import prepare
 from fenshen.errors import DataError, RecipeError, RunFolderError
+from fenshen.evaluate.audit import _attack, _in_words
 from fenshen.evaluate.copying import copying, sentences
 from fenshen.evaluate.critic import load_family, logits
 from fenshen.evaluate.report import clearly_better, comparable, compared
@@ -134,7 +135,16 @@ def test_training_ends_with_a_report_unless_told_otherwise(tmp_path: Path) -> No
     assert (run.path / "report.html").exists() and run.report()["scores"][0]["samples"] == 100
 
 
-def test_an_audit_finds_members_of_a_run_that_knows_them(run: fenshen.Run) -> None:
+@pytest.mark.parametrize(("shift", "words"), [(0.0, "cannot tell"), (0.6, "often tell"), (3.0, "for most pictures")])
+def test_the_audit_says_what_planted_scores_give_away(shift: float, words: str) -> None:
+    rng = np.random.default_rng(0)
+    members, others = rng.standard_normal(400) + shift, rng.standard_normal(400)
+    attack = _attack("the score", members, others)
+    assert words in _in_words(attack) and attack.true_positives is not None
+    assert (attack.true_positives.value > 0.5) == (shift == 3.0)
+
+
+def test_an_audit_answers_with_intervals_and_writes_them(run: fenshen.Run) -> None:
     result = run.audit()
     assert result.members > 100 and {attack.name for attack in result.attacks} == {"the critic's logit", "distance to the nearest made picture"}
     assert all(0 <= attack.auc.low <= attack.auc.value <= attack.auc.high <= 1 for attack in result.attacks)
