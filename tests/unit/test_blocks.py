@@ -27,7 +27,9 @@ def test_any_side_and_channels(side: int, channels: int, network: str) -> None:
     space = Grid(channels, (side, side))
     made = generator(space, network, 8, 8).eval()(torch.randn(2, 8))
     assert made.shape == (2, channels, side, side)
-    assert critic(space, network, 0, 8)(made).shape == (2,)
+    judge = critic(space, network, 0, 8)
+    logit_B, h_BD = judge(made)
+    assert logit_B.shape == (2,) and h_BD.shape == (2, judge.judge.features)
 
 
 def test_every_stage_costs_the_same_where_the_limits_allow() -> None:

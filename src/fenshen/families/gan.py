@@ -113,6 +113,10 @@ class GAN(nn.Module):
 
     def score(self, x_BCS: Tensor, given: Given) -> Tensor:
         """D(x | c): logits (B,)."""
+        return self.read(x_BCS, given)[0]
+
+    def read(self, x_BCS: Tensor, given: Given) -> tuple[Tensor, Tensor]:
+        """D(x | c) and the critic's last features h_BD."""
         return self.critic(x_BCS, *self.judges(given))
 
     @property

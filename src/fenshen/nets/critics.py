@@ -1,5 +1,6 @@
 """Critics: a sample (and what was asked for) to one unbounded number, h -> w·h + ⟨embed(c), h⟩ for a condition c.
 
+Every critic returns that number (B,) and its last features h_BD, which other heads may read.
 Projection: Miyato & Koyama 2018, eq. 3. Output layers have no bias: a relativistic loss cannot see a constant.
 Shape letters: B batch, D vector, C channels, *S spatial axes.
 """
@@ -22,7 +23,7 @@ class Judge(nn.Module):
 
     def __init__(self, features: int, given: int, dropout: float):
         super().__init__()
-        self.dropout = dropout
+        self.features, self.dropout = features, dropout
         self.verdict = linear(features, 1, bias=False)
         self.project = linear(given, features, bias=False) if given else None
 
@@ -64,7 +65,7 @@ class Pyramid(nn.Module):
             self.dense = linear(last * cells, features, gain=2**0.5)
         self.judge = Judge(features, given, dropout)
 
-    def forward(self, x_BCS: Tensor, given_BD: Tensor | None = None, grid_BCS: Tensor | None = None) -> Tensor:
+    def forward(self, x_BCS: Tensor, given_BD: Tensor | None = None, grid_BCS: Tensor | None = None) -> tuple[Tensor, Tensor]:
         if grid_BCS is not None:
             x_BCS = torch.cat([x_BCS, grid_BCS], 1)
         x_BCS = self.enter(pad(x_BCS, self.sizes[0]))
@@ -74,7 +75,8 @@ class Pyramid(nn.Module):
             if i + 1 < len(self.sizes):
                 x_BCS = downsample(x_BCS, factors(self.sizes[i + 1], self.sizes[i]))
         h_BD = self.gather(x_BCS.flatten(2)).flatten(1) if self.residual else x_BCS.flatten(1)
-        return self.judge(lrelu(self.dense(h_BD)), given_BD)
+        h_BD = lrelu(self.dense(h_BD))
+        return self.judge(h_BD, given_BD), h_BD
 
 
 class ArticleConvolutional(nn.Module):
@@ -89,8 +91,9 @@ class ArticleConvolutional(nn.Module):
         )  # fmt: skip
         self.judge = Judge(64 * math.prod(space.size), given, dropout)
 
-    def forward(self, x_BCS: Tensor, given_BD: Tensor | None = None, grid_BCS: Tensor | None = None) -> Tensor:
-        return self.judge(self.body(x_BCS if grid_BCS is None else torch.cat([x_BCS, grid_BCS], 1)), given_BD)
+    def forward(self, x_BCS: Tensor, given_BD: Tensor | None = None, grid_BCS: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        h_BD = self.body(x_BCS if grid_BCS is None else torch.cat([x_BCS, grid_BCS], 1))
+        return self.judge(h_BD, given_BD), h_BD
 
 
 class ArticleDense(nn.Module):
@@ -101,9 +104,10 @@ class ArticleDense(nn.Module):
         self.dense = nn.Linear((space.channels + grid_channels) * math.prod(space.size), 128)
         self.judge = Judge(128, given, dropout)
 
-    def forward(self, x_BCS: Tensor, given_BD: Tensor | None = None, grid_BCS: Tensor | None = None) -> Tensor:
+    def forward(self, x_BCS: Tensor, given_BD: Tensor | None = None, grid_BCS: Tensor | None = None) -> tuple[Tensor, Tensor]:
         x_BCS = x_BCS if grid_BCS is None else torch.cat([x_BCS, grid_BCS], 1)
-        return self.judge(F.leaky_relu(self.dense(x_BCS.flatten(1)), 0.3), given_BD)
+        h_BD = F.leaky_relu(self.dense(x_BCS.flatten(1)), 0.3)
+        return self.judge(h_BD, given_BD), h_BD
 
 
 def critic(space: Grid, network: str, given: int, width: int, *, grid_channels: int = 0, dropout: float = 0.0) -> nn.Module:
