@@ -33,6 +33,7 @@ class Condition(nn.Module):
     """`given` -> (c_BD, grid_BCS): labels as one learned vector, grids resized to the model's own and stacked.
 
     Each player owns one: the critic's and the generator's embeddings are learnt apart. `dim` is the length of c per label.
+    A label is a class index (B), or shares of all classes (B, K), which need not be whole: something between two classes.
     """
 
     def __init__(self, told: Told, space: Grid, dim: int = 32):
@@ -44,6 +45,11 @@ class Condition(nn.Module):
         self.grid_channels = sum(grid.channels for grid in self.grids.values())
 
     def forward(self, given: Given) -> tuple[Tensor | None, Tensor | None]:
-        vectors = [embedding(given[name]) for name, embedding in self.labels.items()]
+        vectors = [_embedded(embedding, given[name]) for name, embedding in self.labels.items()]
         grids = [upsample(given[name], self.space.size) for name in self.grids]
         return (torch.cat(vectors, 1) if vectors else None), (torch.cat(grids, 1) if grids else None)
+
+
+def _embedded(embedding: nn.Module, label: Tensor) -> Tensor:
+    assert isinstance(embedding, nn.Embedding)
+    return label @ embedding.weight if label.is_floating_point() else embedding(label)

@@ -17,6 +17,7 @@ from fenshen.errors import OutOfSpaceError, RecipeError, UnreadableError
 from fenshen.media import image as media
 from fenshen.media.image import (
     animate,
+    enlarged,
     fit_picture,
     flattened,
     grid,
@@ -260,11 +261,21 @@ def test_grids() -> None:
 
 @pytest.mark.parametrize("suffix", [".gif", ".webp"])
 def test_animations(tmp_path, suffix: str) -> None:
-    path = animate([pixels(seed, 16) for seed in range(5)], tmp_path / f"film{suffix}", seconds=1)
+    frames = [pixels(seed, 16) for seed in range(5)]
+    path = animate(frames, tmp_path / f"film{suffix}", seconds=1, stamp={"Software": "fenshen", "Seed": "3"})
+    assert read_stamp(path) == {"Software": "fenshen", "Seed": "3"} and read_stamp(animate(frames, tmp_path / f"plain{suffix}")) == {}
     with Image.open(path) as film:
         assert film.n_frames == 5  # type: ignore[attr-defined]
         film.seek(1)
         film.load()
         assert film.info["duration"] == 200
+    with Image.open(animate(frames, path, endless=False)) as film:
+        assert film.info.get("loop") == (1 if suffix == ".webp" else None)
     with pytest.raises(RecipeError):
         animate([], path)
+
+
+def test_enlarged_by_whole_factors() -> None:
+    small = pixels(0, 5, 3)
+    large = enlarged(small, 12)
+    assert large.shape == (15, 9, 3) and np.array_equal(large[1::3, 1::3], small) and np.array_equal(enlarged(large, 12), large)

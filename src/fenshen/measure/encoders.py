@@ -215,12 +215,16 @@ def entry(pictures_NHWC: np.ndarray, side: int, device: torch.device) -> Tensor:
     Color under transparency does not exist: it is multiplied by alpha first, and alpha is a channel of its own. Done on the CPU,
     so that every device reads the same bits (and because not every device has this filter).
     """
-    x_BCHW = torch.from_numpy(np.array(pictures_NHWC)).permute(0, 3, 1, 2).float().div_(255)
+    return fitted(torch.from_numpy(np.array(pictures_NHWC)).permute(0, 3, 1, 2).float().div_(255), side).to(device)
+
+
+def fitted(x_BCHW: Tensor, side: int) -> Tensor:
+    """`entry` of pictures in [0, 1] that are tensors already: differentiable."""
     if x_BCHW.shape[1] == 4:
         x_BCHW = torch.cat([x_BCHW[:, :3] * x_BCHW[:, 3:], x_BCHW[:, 3:]], 1)
     if x_BCHW.shape[2:] != (side, side):
         x_BCHW = F.interpolate(x_BCHW, (side, side), mode="bilinear", align_corners=False, antialias=True)
-    return (x_BCHW * 2 - 1).to(device)
+    return x_BCHW * 2 - 1
 
 
 def sharpness(x_BCHW: Tensor) -> Tensor:

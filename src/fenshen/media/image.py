@@ -222,17 +222,15 @@ def save_picture(picture_HWC: np.ndarray, path: str | os.PathLike[str], *, stamp
                 text.add_itxt(key, value)
             return _write(path, lambda file: picture.save(file, "PNG", pnginfo=text))
         case ".webp":
-            exif = Image.Exif()
-            if stamp:
-                exif[0x0131] = stamp.get("Software", "")
-                exif[0x010E] = json.dumps(stamp)
-            return _write(path, lambda file: picture.save(file, "WEBP", lossless=True, exact=True, exif=exif.tobytes() if stamp else b""))
+            return _write(path, lambda file: picture.save(file, "WEBP", lossless=True, exact=True, exif=_exif(stamp) if stamp else b""))
     raise RecipeError("cannot write {path}: pictures are written as .png or .webp", path=path)
 
 
 def read_stamp(path: str | os.PathLike[str]) -> dict[str, str]:
-    """The stamp of a picture that `save_picture` wrote; empty where there is none."""
+    """The stamp of a picture or an animation that was written here; empty where there is none."""
     with _opened(path) as picture:
+        if picture.format == "GIF":
+            return json.loads(picture.info.get("comment", "{}"))
         if picture.format == "WEBP":
             return json.loads(picture.getexif().get(0x010E, "{}"))
         picture.load()
@@ -286,12 +284,34 @@ def flattened(pictures_NHWC: np.ndarray, square: int = 8) -> np.ndarray:
     return np.round(pictures_NHWC[..., :3] * alpha + board * (1 - alpha)).astype(np.uint8)
 
 
-def animate(frames: Sequence[np.ndarray], path: str | os.PathLike[str], seconds: float = 4.0) -> Path:
-    """Equal-sized uint8 (H, W, C) frames -> an endless GIF or WebP, as the suffix says, that lasts `seconds`; written atomically."""
+def enlarged(picture_HWC: np.ndarray, least: int) -> np.ndarray:
+    """By the smallest whole factor, without smoothing, that gives the longer side at least so many pixels."""
+    factor = max(1, -(-least // max(picture_HWC.shape[:2])))
+    return picture_HWC.repeat(factor, 0).repeat(factor, 1)
+
+
+def animate(
+    frames: Sequence[np.ndarray], path: str | os.PathLike[str], seconds: float = 4.0, *, stamp: dict[str, str] | None = None, endless: bool = True
+) -> Path:
+    """Equal-sized uint8 (H, W, C) frames -> a GIF or WebP, as the suffix says, that lasts `seconds` and begins anew if `endless`; atomically.
+
+    `stamp` as in `save_picture`: a GIF's comment, a WebP's EXIF.
+    """
     path = Path(path)
     kind = {".gif": "GIF", ".webp": "WEBP"}.get(path.suffix.lower())
     if kind is None or not frames:
         raise RecipeError("cannot write {path}: an animation is a .gif or .webp of at least one frame", path=path)
     first, *rest = [to_image(frame) for frame in frames]
-    milliseconds = max(20, round(1000 * seconds / len(frames)))
-    return _write(path, lambda file: first.save(file, kind, save_all=True, append_images=rest, duration=milliseconds, loop=0))
+    options: dict[str, object] = {"save_all": True, "append_images": rest, "duration": max(20, round(1000 * seconds / len(frames)))}
+    if stamp:
+        options |= {"comment": json.dumps(stamp).encode()} if kind == "GIF" else {"exif": _exif(stamp)}
+    if endless or kind == "WEBP":  # A GIF that says nothing is shown once; a WebP counts its rounds.
+        options["loop"] = 0 if endless else 1
+    return _write(path, lambda file: first.save(file, kind, **options))
+
+
+def _exif(stamp: dict[str, str]) -> bytes:
+    exif = Image.Exif()
+    exif[0x0131] = stamp.get("Software", "")
+    exif[0x010E] = json.dumps(stamp)
+    return exif.tobytes()
