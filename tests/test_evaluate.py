@@ -69,12 +69,12 @@ def test_same_seed_same_scores(run: fenshen.Run, evaluation: fenshen.api.Evaluat
 
 def test_the_training_set_itself_is_caught_as_a_copy_and_new_pictures_are_not(subject: Subject) -> None:
     """A model that overfits makes training pictures; the best possible one makes what was held out."""
-    copied = _making(subject, subject.dataset.pictures[subject.order[:200]])
+    copied = subject.making(subject.dataset.pictures[subject.order[:200]])
     found = copying(copied)
     assert found.copied and found.copies.found and "nearer to one training picture" in " ".join(sentences(found, 200))
-    fresh = _making(subject, subject.dataset.pictures[subject.dataset.held_out[::2]])
+    fresh = subject.making(subject.dataset.pictures[subject.dataset.held_out[::2]])
     others = replace(subject, dataset=replace(subject.dataset, held_out=subject.dataset.held_out[1::2]))
-    honest = copying(_making(others, fresh.pictures))
+    honest = copying(others.making(fresh.pictures))
     assert not honest.copied and "No sign of copying" in sentences(honest, 90)[0]
 
 
@@ -83,15 +83,8 @@ def test_a_twentieth_of_planted_copies_is_flagged(subject: Subject) -> None:
     pictures = subject.pictures.copy()
     pictures[:20] = subject.dataset.pictures[rng.choice(subject.dataset.train, 20)]
     assert not copying(subject).copies.found
-    found = copying(_making(subject, pictures)).copies
+    found = copying(subject.making(pictures)).copies
     assert found.found and set(found.made[:20].tolist()) >= set(range(15))
-
-
-def _making(subject: Subject, pictures: np.ndarray) -> Subject:
-    """The same subject, had the run made these pictures."""
-    other = replace(subject, count=len(pictures))
-    other.__dict__["_samples"] = (pictures, None)
-    return other
 
 
 @pytest.mark.parametrize("damage", ["noise", "blur", "missing classes", "one picture"])

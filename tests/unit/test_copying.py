@@ -4,10 +4,12 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike
 from scipy.stats import fisher_exact, mannwhitneyu, norm
 
 from fenshen.errors import DataError
-from fenshen.measure.copying import _mann_whitney, authenticity, c_t, copies, duplicates, nearest
+from fenshen.measure import copying
+from fenshen.measure.copying import Authenticity, Copies, _mann_whitney, c_t, duplicates, nearest
 
 D = 16
 MODES = 4 * np.random.default_rng(99).normal(size=(3, D))
@@ -24,6 +26,14 @@ def draw(seed: int, count: int) -> np.ndarray:
 TRAINING, HELD_OUT = draw(0, 400), draw(1, 300)
 
 
+def copies(made: ArrayLike, training: ArrayLike, held_out: ArrayLike) -> Copies:
+    return copying.copies(nearest(made, training), nearest(held_out, training))
+
+
+def authenticity(made: ArrayLike, training: ArrayLike, held_out: ArrayLike) -> Authenticity:
+    return copying.authenticity(nearest(made, training), nearest(held_out, training), training)
+
+
 def planted(share: float, noise: float = 0.0, seed: int = 2, count: int = 400) -> np.ndarray:
     """New samples, of which the first ones are copies; noise as a part of how far a training sample is from its nearest."""
     made, number = draw(seed, count), round(share * count)
@@ -35,8 +45,8 @@ def planted(share: float, noise: float = 0.0, seed: int = 2, count: int = 400) -
 
 def test_nearest_training_sample() -> None:
     found = nearest(planted(0.5), TRAINING)
-    assert (found.index[:200] == np.arange(200)).all() and (found.distance[:200] == 0).all() and (found.distance[200:] > 0).all()
-    assert nearest(TRAINING[:1], TRAINING[:1]).index.tolist() == [0]
+    assert (found.index[:200, 0] == np.arange(200)).all() and (found.distance[:200, 0] == 0).all() and (found.distance[200:] > 0).all()
+    assert nearest(TRAINING[:1], TRAINING[:1]).index.tolist() == [[0]]
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.1, 0.3])

@@ -9,7 +9,7 @@ import numpy as np
 from fenshen.errors import DataError
 from fenshen.evaluate.subject import Subject
 from fenshen.lang import tr
-from fenshen.measure.copying import Authenticity, Copies, DataCopying, Duplicates, authenticity, c_t, copies, duplicates, nearest
+from fenshen.measure.copying import Authenticity, Copies, DataCopying, Duplicates, Nearest, authenticity, c_t, copies, duplicates, nearest
 from fenshen.media.image import grid
 
 FAR = -3.0  # C_T below this: nearer to the training set than chance would have it.
@@ -19,8 +19,9 @@ MANY_ALIKE = 0.5  # Of the made pictures in a pair of duplicates, that is no lon
 
 @dataclass(frozen=True)
 class Copying:
-    """What was found; `c_t` is None where there are too few samples for it."""
+    """What was found; `c_t` is None where there are too few samples for it. `nearest`: of the made pictures, among the training ones."""
 
+    nearest: Nearest
     copies: Copies
     duplicates: Duplicates
     authenticity: Authenticity
@@ -46,7 +47,8 @@ def copying(subject: Subject) -> Copying:
         test = c_t(made, training, held_out)
     except DataError:
         test = None
-    return Copying(copies(made, training, held_out), duplicates(made, held_out), authenticity(made, training, held_out), test)
+    near, usual = nearest(made, training), nearest(held_out, training)
+    return Copying(near, copies(near, usual), duplicates(made, held_out), authenticity(near, usual, training), test)
 
 
 def sentences(found: Copying, count: int) -> list[str]:
@@ -69,10 +71,9 @@ def sentences(found: Copying, count: int) -> list[str]:
 
 def contact_sheet(subject: Subject, found: Copying) -> np.ndarray:
     """The made pictures nearest to a training picture, each above that one; uint8 (H, W, C)."""
-    near = nearest(subject.read.features, subject.all_training)
-    rest = np.argsort(near.distance, kind="stable")
+    rest = np.argsort(found.nearest.distance[:, 0], kind="stable")
     first = [int(i) for i in found.copies.made] if found.copies.found else []
     chosen = list(dict.fromkeys([*first, *map(int, rest)]))[:PAIRS]
     made = subject.pictures[chosen]
-    real = subject.dataset.pictures[subject.dataset.train[near.index[chosen]]]
+    real = subject.dataset.pictures[subject.dataset.train[found.nearest.index[chosen, 0]]]
     return grid(np.concatenate([made, real]), len(chosen), flatten=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -47,6 +47,12 @@ class Subject:
         sampler, made, _ = run.load_sampler(device)
         encoder = encoder_of(dataset, torch.device(device), say)
         return cls(run, recipe, dataset, sampler, made, encoder, device, min(count or MOST, MOST, len(dataset.train)), seed)
+
+    def making(self, pictures: np.ndarray, labels: np.ndarray | None = None) -> Subject:
+        """The same subject, had the run made these pictures (uint8 N, H, W, C), asked to be of these labels."""
+        other = replace(self, count=len(pictures))
+        other.__dict__["_samples"] = pictures, labels
+        return other
 
     @cached_property
     def order(self) -> np.ndarray:

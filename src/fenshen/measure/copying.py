@@ -28,7 +28,7 @@ LEAST_IN_CELL = 10
 
 @dataclass(frozen=True)
 class Nearest:
-    """For each of N samples, its nearest training sample."""
+    """For each of N samples its K nearest training samples, the nearest first: indices and Euclidean distances (N, K)."""
 
     index: Index
     distance: Array
@@ -73,11 +73,11 @@ class Duplicates:
     found: bool
 
 
-def nearest(made_ND: ArrayLike, training_TD: ArrayLike) -> Nearest:
-    """The nearest training sample of each made one, and its Euclidean distance. Raises DataError without samples."""
-    made_ND, training_TD = prepared(tr("the nearest training sample"), 1, made_ND, training_TD)
-    distance, index = nearest_neighbours(made_ND, training_TD)
-    return Nearest(index[:, 0], distance[:, 0])
+def nearest(x_ND: ArrayLike, training_TD: ArrayLike, k: int = NEIGHBOURS) -> Nearest:
+    """The k nearest training samples of each sample, fewer where there are not so many. Raises DataError without samples."""
+    x_ND, training_TD = prepared(tr("the nearest training sample"), 1, x_ND, training_TD)
+    distance, index = nearest_neighbours(x_ND, training_TD, min(k, len(training_TD)))
+    return Nearest(index, distance)
 
 
 def c_t(made_ND: ArrayLike, training_TD: ArrayLike, held_out_MD: ArrayLike, cells: int = 3, seed: int = 0) -> DataCopying:
@@ -121,25 +121,23 @@ def _mann_whitney(a_N: Array, b_M: Array) -> float:
     return float((ranks[:n].sum() - n * (n + m + 1) / 2) / np.sqrt(variance)) if variance > 0 else 0.0
 
 
-def authenticity(made_ND: ArrayLike, training_TD: ArrayLike, held_out_MD: ArrayLike) -> Authenticity:
+def authenticity(made: Nearest, held_out: Nearest, training_TD: ArrayLike) -> Authenticity:
     """AuthPct: the share of samples farther from their nearest training sample than that one is from its own nearest. Alaa et al. 2022, section 4.
 
-    Raises DataError without samples, or with fewer than 2 for training.
+    Raises DataError with fewer than 2 training samples.
     """
-    made_ND, held_out_MD = prepared("AuthPct", 1, made_ND, held_out_MD)
     (training_TD,) = prepared("AuthPct", 2, training_TD)
-    return Authenticity(_authentic(made_ND, training_TD), _authentic(held_out_MD, training_TD))
+    return Authenticity(_authentic(made, training_TD), _authentic(held_out, training_TD))
 
 
-def _authentic(x_ND: Array, training_TD: Array) -> float:
-    found = nearest(x_ND, training_TD)
-    sources, position = np.unique(found.index, return_inverse=True)
+def _authentic(found: Nearest, training_TD: Array) -> float:
+    sources, position = np.unique(found.index[:, 0], return_inverse=True)
     distance, index = nearest_neighbours(training_TD[sources], training_TD, 2)
     others = np.where(index[:, 0] == sources, distance[:, 1], distance[:, 0])
-    return float((found.distance > others[position]).mean())
+    return float((found.distance[:, 0] > others[position]).mean())
 
 
-def copies(made_ND: ArrayLike, training_TD: ArrayLike, held_out_MD: ArrayLike, false_alarm: float = 0.01) -> Copies:
+def copies(made: Nearest, held_out: Nearest, false_alarm: float = 0.01) -> Copies:
     """Made samples that are nearer to a training sample than all but 1 % of held-out ones (than all, if there are fewer than 100).
 
     Near is relative, the distance to the nearest training sample over the mean of those to the five nearest (after Carlini et al.
@@ -148,20 +146,20 @@ def copies(made_ND: ArrayLike, training_TD: ArrayLike, held_out_MD: ArrayLike, f
     hypergeometric distribution, exactly, however few there are. `found`: so many are less probable than `false_alarm`, hence said
     of at most that share of models that copy nothing. Raises DataError with fewer than 5 training samples.
     """
-    made_ND, held_out_MD = prepared(tr("the search for copies"), 1, made_ND, held_out_MD)
-    (training_TD,) = prepared(tr("the search for copies"), NEIGHBOURS, training_TD)
-    nearness, index = _relative(made_ND, training_TD)
-    suspects, chance = _nearer(nearness, _relative(held_out_MD, training_TD)[0])
-    n, m = len(made_ND), len(held_out_MD)
+    suspects, chance = _nearer(_relative(made), _relative(held_out))
+    n, m = len(made.index), len(held_out.index)
     p_value = float(hypergeom.sf(len(suspects) - 1, n + m, n, len(suspects) + chance))
-    return Copies(suspects, index[suspects], len(suspects) / n, (chance + 1) / (m + 1), p_value, p_value < false_alarm)
+    return Copies(suspects, made.index[suspects, 0], len(suspects) / n, (chance + 1) / (m + 1), p_value, p_value < false_alarm)
 
 
-def _relative(x_ND: Array, training_TD: Array) -> tuple[Array, Index]:
-    """Distance to the nearest over the mean distance to the five nearest (N), in [0, 1]; index of the nearest (N)."""
-    distance, index = nearest_neighbours(x_ND, training_TD, NEIGHBOURS)
-    mean = distance.mean(1)
-    return np.divide(distance[:, 0], mean, out=np.zeros(len(x_ND)), where=mean > 0), index[:, 0]
+def _relative(found: Nearest) -> Array:
+    """Distance to the nearest over the mean distance to the five nearest (N), in [0, 1]."""
+    count = found.distance.shape[1]
+    if count < NEIGHBOURS:
+        raise DataError("too few samples for {measure}: {count}; it takes {needed} or more",
+                        measure=tr("the search for copies"), needed=NEIGHBOURS, count=count)  # fmt: skip
+    mean = found.distance[:, :NEIGHBOURS].mean(1)
+    return np.divide(found.distance[:, 0], mean, out=np.zeros(len(mean)), where=mean > 0)
 
 
 def _nearer(made_N: Array, held_out_M: Array) -> tuple[Index, int]:
