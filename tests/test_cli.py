@@ -375,6 +375,23 @@ def test_a_grid_by_class_is_stamped(suffix: str, run: Path, here: Callable[..., 
     assert stamp["Software"].startswith("fenshen ") and "generative" in stamp["Source"] and stamp["Run"] == run.name
 
 
+def test_codes_from_training_to_a_sheet(here: Callable[..., str], tmp_path: Path) -> None:
+    """One code per column, the same rest of the latent per row; a fixed code is its column."""
+    codes = ("--set", "model.codes.categorical=4", "--set", "model.codes.continuous=1", "--set", "model.condition=none")
+    here(0, "train", *TINY, *codes, "--out", "coded")
+    last = json.loads((tmp_path / "coded" / "log.jsonl").read_text().splitlines()[-1])
+    assert {"critic/agreement", "critic/categorical", "generator/continuous", "generator/information"} < set(last)
+    for name, words in {"sheet": ["--by-code", "categorical", "--count", 8], "two": ["--code", "categorical=2", "--count", 2]}.items():
+        here(0, "generate", "coded", *words, "--out", f"{name}.npz")
+    sheet, two = (np.load(tmp_path / f"{name}.npz")["images"] for name in ("sheet", "two"))
+    assert np.array_equal(sheet[2], two[0]) and np.array_equal(sheet[6], two[1]) and not np.array_equal(sheet[1], sheet[2])
+    here(0, "generate", "coded", "--by-code", "continuous", "--count", 20, "--out", "grid.png")
+    with Image.open(tmp_path / "grid.png") as picture:
+        assert picture.width > 3 * picture.height  # Ten columns, two rows.
+    assert "from 0 to 3" in here(2, "generate", "coded", "--code", "categorical=4")
+    assert "set model.latent higher" in here(2, "train", *TINY, *codes, "--set", "model.latent=5")
+
+
 def test_label_and_truncation(run: Path, here: Callable[..., str], tmp_path: Path) -> None:
     here(0, "generate", run, "--count", 4, "--label", "7", "--format", "webp", "--truncation", "0", "--out", "a")
     made = list((tmp_path / "a").iterdir())
@@ -384,7 +401,9 @@ def test_label_and_truncation(run: Path, here: Callable[..., str], tmp_path: Pat
 
 @pytest.mark.parametrize(("words", "expected"), [
     (["--label", "cat"], "no label cat"), (["--truncation", "9"], "--truncation"), (["--out", "a.jpg"], "cannot write"),
-    (["--out", "a.npz", "--format", "png"], "--format"), (["--count", "99999", "--grid"], "too large"), (["--device", "tpu"], "--device"),
+    (["--code", "categorical=3"], "no code categorical"), (["--by-code", "categorical"], "no code categorical"), (["--code", "red"], "--code red"),
+    (["--by-code", "x", "--keep", "0.5"], "exclude"), (["--out", "a.npz", "--format", "png"], "--format"),
+    (["--count", "99999", "--grid"], "too large"), (["--device", "tpu"], "--device"),
     (["--out", "/proc/nix/a"], "cannot be written"), (["--out", "/proc/nix/a.png"], "cannot be written"),
     (["--out", "/proc/nix/a.npz"], "cannot be written"),
 ])  # fmt: skip

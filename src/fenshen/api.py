@@ -92,7 +92,7 @@ class Run:
 
     def stream(
         self, count: int, seed: int = 0, label: str | None = None, truncation: float = 1.0, *, by_class: bool = False, keep: float = 1.0,
-        device: str = "auto",
+        codes: dict[str, float] | None = None, by_code: str | None = None, device: str = "auto",
     ) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
         """Batches of pictures uint8 (B, H, W, C) and labels, so that any count fits into memory. As `generate` otherwise."""
         if count < 1:
@@ -101,20 +101,24 @@ class Run:
             raise RecipeError("--truncation {value}: between 0 (all alike) and 2, 1 changes nothing", value=truncation)
         if not 0.01 <= keep <= 1:
             raise RecipeError("--keep {value}: between 0.01 and 1, the part of what is drawn that is kept", value=keep)
+        if by_code and keep < 1:
+            raise RecipeError("--by-code and --keep exclude each other: leave one of them out")
         where = str(pick_device(device))
         sampler, made, _ = self.folder.load_sampler(where)
-        order = Order(count, seed, None if label is None else find_label(label, made), truncation, by_class, keep)
+        order = Order(count, seed, None if label is None else find_label(label, made), truncation, by_class, keep, codes or {}, by_code)
         return make(sampler, made, order, where, load_family(self.folder, self.recipe, made, where).score if keep < 1 else None)
 
     def generate(
-        self, count: int = 64, seed: int = 0, label: str | None = None, truncation: float = 1.0, *, by_class: bool = False, keep: float = 1.0
-    ) -> Pictures:
+        self, count: int = 64, seed: int = 0, label: str | None = None, truncation: float = 1.0, *, by_class: bool = False, keep: float = 1.0,
+        codes: dict[str, float] | None = None, by_code: str | None = None,
+    ) -> Pictures:  # fmt: skip
         """`count` new pictures. The same seed gives the same pictures, whatever the count; `truncation` < 1: typical, less various.
 
-        `keep` < 1: so much more is drawn, and the part that the critic finds most real is kept.
+        `keep` < 1: so much more is drawn, and the part that the critic finds most real is kept. `codes`: information codes to set,
+        `{"categorical": 3}`; `by_code`: one whose values follow each other while all else stays the same.
         """
         _, made, _ = self.folder.load_sampler()
-        parts = list(self.stream(count, seed, label, truncation, by_class=by_class, keep=keep))
+        parts = list(self.stream(count, seed, label, truncation, by_class=by_class, keep=keep, codes=codes, by_code=by_code))
         labels = [part for _, part in parts if part is not None]
         told = np.concatenate(labels) if labels and not made.grouped else None
         return Pictures(np.concatenate([images for images, _ in parts]), told, made.classes, self.path.resolve().name)

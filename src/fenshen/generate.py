@@ -6,8 +6,8 @@ Noise is keyed by (seed, index) and sampling runs in fixed, padded batches, so t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from fenshen.condition import Given
 from fenshen.errors import DataError
+from fenshen.families.codes import Value, steps, turned
 from fenshen.families.gan import Sampler
 from fenshen.media.image import to_pictures
 from fenshen.run import Made
@@ -27,6 +28,7 @@ Judge = Callable[[Tensor, Given], Tensor]  # Samples x_BCS and what they were to
 class Order:
     """What to make: `label` an index of a class or None for the training set's own mixture; `truncation` scales z, 1 is all of it.
 
+    `codes`: information codes to set, by name. `by_code`: the name of one whose values follow each other, for the same rest of z.
     `keep` below 1: so much more is drawn, and the part that a judge ranks highest is kept.
     """
 
@@ -36,9 +38,11 @@ class Order:
     truncation: float = 1.0
     by_class: bool = False
     keep: float = 1.0
+    codes: Mapping[str, float] = field(default_factory=dict)
+    by_code: str | None = None
 
 
-def noise(seed: int, indices: range, length: int) -> tuple[Tensor, np.ndarray]:
+def noise(seed: int, indices: Iterable[int], length: int) -> tuple[Tensor, np.ndarray]:
     """z (B, length) ~ N(0, I) and u (B) ~ U(0, 1), each row keyed by (seed, index) alone."""
     rows = [np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, 0, index])) for index in indices]
     uniform = np.array([row.random() for row in rows])
@@ -90,8 +94,8 @@ def _drawn(sampler: Sampler, order: Order, block: int, labels: np.ndarray | None
     drawn, scores = [], []
     for number in range(rounds):
         first = (block * rounds + number) * BATCH
-        z_BD, _ = noise(order.seed, range(first, first + BATCH), sampler.latent)
-        drawn.append(sampler.sample((z_BD * order.truncation).to(device), given))
+        z_BD = latents(sampler, order, range(first, first + BATCH))
+        drawn.append(sampler.sample(z_BD.to(device), given))
         if judge is not None:
             scores.append(judge(drawn[-1], given))
     if judge is None:
@@ -100,6 +104,16 @@ def _drawn(sampler: Sampler, order: Order, block: int, labels: np.ndarray | None
     score_N = torch.cat(scores)[:most].cpu().numpy()
     told_N = np.zeros(most, np.int64) if labels is None else np.tile(labels, rounds)[:most]
     return torch.cat(drawn)[torch.from_numpy(best(score_N, told_N, told_N[:BATCH])).to(drawn[0].device)]
+
+
+def latents(sampler: Sampler, order: Order, indices: range) -> Tensor:
+    """z of these samples: truncated, and with the codes that the order sets."""
+    values = steps(sampler.codes, order.by_code) if order.by_code else [0.0]
+    z_BD, _ = noise(order.seed, (index // len(values) for index in indices), sampler.latent)
+    turning: dict[str, Value] = dict(order.codes)
+    if order.by_code:
+        turning[order.by_code] = torch.tensor([values[index % len(values)] for index in indices], dtype=torch.float64)
+    return turned(z_BD * order.truncation, sampler.codes, turning)
 
 
 def best(scores_N: np.ndarray, told_N: np.ndarray, wanted_B: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from fenshen.errors import RecipeError
 
@@ -61,6 +61,29 @@ class Penalty(Section):
     step: Positive = Field(0.1, description="size of the finite difference, in pixel values of [-1, 1]")
 
 
+class Codes(Section):
+    """Information codes: parts of the latent that a network can read back from what is made (`fenshen.families.codes`)."""
+
+    categorical: tuple[Annotated[int, Field(ge=2, le=1000)], ...] = Field((), description="categories of a code, 10 or [10, 4]; 0: none")
+    continuous: Annotated[int, Field(ge=0, le=64)] = Field(0, description="number of codes between -1 and 1")
+    categorical_weight: NotNegative = Field(1.0, description="weight of reading back a category")
+    continuous_weight: NotNegative = Field(0.1, description="weight of reading back a continuous code")
+    agreement: NotNegative = Field(
+        1.0, description="weight of sorting real pictures into the categories of the first code: evenly, surely, disturbed ones alike"
+    )
+    disturb: Augment = Field(Augment(rotate_degrees=20, scale=0.2, crop=0.1), description="how pictures are disturbed for that")
+
+    @field_validator("categorical", mode="before")
+    @classmethod
+    def _one(cls, value: Any) -> Any:
+        return ((value,) if value else ()) if isinstance(value, int) else value
+
+    @property
+    def length(self) -> int:
+        """Entries of the latent that carry a code."""
+        return sum(self.categorical) + self.continuous
+
+
 class Gan(Section):
     """Adversarial family: a generator against a critic."""
 
@@ -72,6 +95,7 @@ class Gan(Section):
     groups: Annotated[int, Field(ge=0, le=1000)] | None = Field(
         None, description="without labels: told which of so many found groups; 0: nothing; derived"
     )
+    codes: Codes = Codes()
     objective: Literal["minimax", "nonsaturating", "lsgan", "wgan", "wgan-gp", "hinge", "relativistic"] = "relativistic"
     penalty: Penalty = Penalty()
     critic_steps: Annotated[int, Field(ge=1, le=20)] | None = Field(

@@ -76,6 +76,13 @@ def test_one_two_and_three_axes(space: Grid, network: str, condition: str) -> No
     check_cell(space, told, model(network=network))
 
 
+@pytest.mark.parametrize("space", [Grid(1, (32,)), Grid(2, (9, 9)), Grid(1, (4, 8, 8))], ids=str)
+@pytest.mark.parametrize("network,condition", list(product(NETWORKS, TOLD)))
+def test_codes_on_one_two_and_three_axes(space: Grid, network: str, condition: str) -> None:
+    told = TOLD[condition] if condition != "grid" else {"image": Grid(2, tuple(max(2, s // 2) for s in space.size))}
+    check_cell(space, told, model(network=network, codes={"categorical": [3, 2], "continuous": 2}))
+
+
 @pytest.mark.parametrize("kind,method", list(product(("gp", "r1", "r2", "r1+r2"), ("exact", "finite"))))
 def test_penalties_with_augmentation_and_options(kind: str, method: str) -> None:
     gan = model(penalty={"kind": kind, "method": method, "gamma": 0.1}, dropout=0.2, instance_noise=0.1, l1=1e-3, l2=1e-3)

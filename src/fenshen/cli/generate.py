@@ -32,6 +32,15 @@ def generate(
     truncation: Annotated[float, typer.Option("--truncation", help=tr("below 1: more typical, less various"))] = 1.0,
     by_class: Annotated[bool, typer.Option("--by-class", help=tr("one label after the other; in a grid, one per column"))] = False,
     keep: Annotated[float, typer.Option("--keep", help=tr("draw more, and keep the part that the critic finds most real: 0.3 keeps 3 of 10"))] = 1.0,
+    code: Annotated[
+        list[str] | None,
+        typer.Option("--code", metavar="NAME=VALUE", help=tr("set an information code: categorical=3 or continuous1=-0.5; may be given often")),
+    ] = None,
+    by_code: Annotated[
+        str | None,
+        typer.Option("--by-code", metavar="NAME", help=tr("one value of this code after the other, all else alike; in a grid, one per column"),
+                     show_default=False),
+    ] = None,
     grid: Annotated[bool, typer.Option("--grid", help=tr("all in one picture"))] = False,
     out: Annotated[
         str | None,
@@ -42,12 +51,14 @@ def generate(
     json: Json = False,
 ) -> None:
     from fenshen import api, writing
+    from fenshen.families.codes import steps
 
     speaker = Speaker(json)
     found = api.load(run)
-    target = choose_target(found, out, format, grid, default_name(seed, label, truncation, by_class, keep))
-    _, made, _ = found.folder.load_sampler()
-    stream = found.stream(count, seed, label, truncation, by_class=by_class, keep=keep, device=device or "auto")
+    codes = read_codes(code or [])
+    target = choose_target(found, out, format, grid, default_name(seed, label, truncation, by_class, keep, codes, by_code))
+    sampler, made, _ = found.folder.load_sampler()
+    stream = found.stream(count, seed, label, truncation, by_class=by_class, keep=keep, codes=codes, by_code=by_code, device=device or "auto")
     if made.grouped:  # Nobody gave these labels; they mean nothing outside of the run.
         stream = ((pictures, None) for pictures, _ in stream)
     stamp = writing.stamp_of(found.path.resolve().name, Seed=seed)
@@ -55,11 +66,12 @@ def generate(
         case "npz":
             writing.write_npz(stream, target.path, count, stamp)
         case "grid":
-            writing.write_grid(stream, target.path, len(made.classes) if by_class and made.classes else None, count, stamp)
+            columns = len(steps(sampler.codes, by_code)) if by_code else len(made.classes) if by_class and made.classes else None
+            writing.write_grid(stream, target.path, columns, count, stamp)
         case "folder":
             writing.write_folder(stream, target.path, target.suffix, made.classes, stamp, replace=target.ours)
     speaker.say(tr("{count} pictures: {path}", count=f"{count:,}", path=target.path))
-    wishes = {"count": count, "seed": seed, "label": label, "truncation": truncation, "keep": keep}
+    wishes = {"count": count, "seed": seed, "label": label, "truncation": truncation, "keep": keep, "codes": codes, "by_code": by_code}
     speaker.answer({"out": str(target.path), "kind": target.kind} | wishes)
 
 
@@ -96,11 +108,27 @@ def choose_target(run: Run, out: str | None, format: Format | None, grid: bool, 
     return Target("grid", path / f"grid{suffix or '.png'}") if grid else Target("folder", path, suffix or ".png")
 
 
-def default_name(seed: int, label: str | None, truncation: float, by_class: bool, keep: float = 1.0) -> str:
+def read_codes(pairs: list[str]) -> dict[str, float]:
+    """`["categorical=3"]` -> name and value. RecipeError where a value is no number."""
+    codes = {}
+    for pair in pairs:
+        name, _, value = pair.partition("=")
+        try:
+            codes[name.strip()] = float(value)
+        except ValueError:
+            raise RecipeError("--code {pair}: write name=number, for example --code categorical=3", pair=pair) from None
+    return codes
+
+
+def default_name(
+    seed: int, label: str | None, truncation: float, by_class: bool, keep: float = 1.0,
+    codes: dict[str, float] | None = None, by_code: str | None = None,
+) -> str:  # fmt: skip
     """A name in RUN/generated that says how the pictures were made."""
     from fenshen.writing import plain
 
     words = [f"seed-{seed}"] + ([f"label-{plain(label)}"] if label is not None else [])
     words += [f"truncation-{truncation:g}"] if truncation != 1 else []
     words += [f"keep-{keep:g}"] if keep != 1 else []
+    words += [f"{plain(name)}-{value:g}" for name, value in (codes or {}).items()] + ([f"by-{plain(by_code)}"] if by_code else [])
     return "-".join([*words, "by-class"] if by_class else words)

@@ -50,6 +50,17 @@ def logits(family: GAN, pictures_NHWC: np.ndarray, labels: np.ndarray | None, de
     return np.concatenate(values)
 
 
+@torch.no_grad()
+def categories(family: GAN, pictures_NHWC: np.ndarray, device: str = "cpu") -> np.ndarray:
+    """int64 (N): which category of its first code an unlabelled model with codes finds likeliest for uint8 pictures."""
+    assert family.reader is not None
+    found = []
+    for start in range(0, len(pictures_NHWC), BATCH):
+        x_BCHW = to_tensor(np.ascontiguousarray(pictures_NHWC[start : start + BATCH])).to(device)
+        found.append(family.reader(family.read(x_BCHW, {})[1])[0][0].argmax(1).cpu().numpy())
+    return np.concatenate(found)
+
+
 def told_labels(subject: Subject, indices: np.ndarray) -> np.ndarray | None:
     """What the model would be told of real pictures: their labels, what stands for them in the run, or nothing."""
     if not subject.made.classes:

@@ -2,6 +2,7 @@
 
     critic:     minimise  f(D(x), D(G(z))) + γ/2 · penalty          x real, z ~ N(0, I), every step
     generator:  minimise  g(D(x), D(G(z)))                          fresh x and z
+    both:       minimise  -λ log Q(c | G(z))                        where z has information codes c (`fenshen.families.codes`)
 
 Shape letters: B batch, D vector, C channels, *S spatial axes.
 """
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from fenshen import penalties
 from fenshen.condition import Condition, Given, Told
 from fenshen.families.base import At, Losses, Player
+from fenshen.families.codes import Reader, coded
 from fenshen.losses import OBJECTIVES
 from fenshen.nets.critics import critic, stages
 from fenshen.nets.generators import generator
@@ -49,13 +51,14 @@ def no_augmentation(count: int, noise: torch.Generator | None = None) -> View:
 class Sampler(nn.Module):
     """The half of a GAN that makes samples: what is averaged over training, saved, and loaded to generate.
 
+    The first entries of z are information codes where the model has any: `fenshen.families.codes` says which, and how to turn them.
     `prefer(z, given)`: where a latent is moved to before samples are made of it (`fenshen.families.preference`).
     """
 
     def __init__(self, space: Grid, told: Told, model: Gan):
         super().__init__()
         assert model.size
-        self.space, self.latent, self.knows = space, model.latent, Condition(told, space)
+        self.space, self.latent, self.codes, self.knows = space, model.latent, model.codes, Condition(told, space)
         inputs = model.latent + self.knows.vector_length
         self.generator = generator(space, model.network, inputs, WIDTHS[model.size], grid_channels=self.knows.grid_channels)
         self.prefer: Draw = as_drawn
@@ -63,6 +66,7 @@ class Sampler(nn.Module):
     def forward(self, z_BD: Tensor, given: Given) -> Tensor:
         """G(z | c): samples x_BCS, differentiable."""
         c_BD, grid_BCS = self.knows(given)
+        z_BD = coded(z_BD, self.codes)
         return self.space.soft(self.generator(z_BD if c_BD is None else torch.cat([z_BD, c_BD], 1), grid_BCS))
 
     @torch.no_grad()
@@ -74,6 +78,7 @@ class Sampler(nn.Module):
 class GAN(nn.Module):
     """`augment(count, noise)` draws one random view of `count` samples: a differentiable function, the same at every call.
 
+    `disturb(count, noise)`: likewise, the change that does not change what a real sample is, for the agreement of its codes.
     `anchor(generator)`: further terms of the generator's weights, where they should not go too far (`fenshen.training.adapting`).
     All that is random comes from `noise`, a generator on the device of the samples (None: torch's own state, where
     dropout draws from in any case).
@@ -83,18 +88,22 @@ class GAN(nn.Module):
         super().__init__()
         assert model.size and model.penalty.kind and model.penalty.gamma is not None and model.clip_weights is not None and model.critic_steps
         self.space, self.burn_in = space, burn_in
-        self.follow(model)
         self.sampler, self.judges = Sampler(space, told, model), Condition(told, space)
         self.critic = critic(
             space, model.network, self.judges.vector_length, WIDTHS[model.size], grid_channels=self.judges.grid_channels, dropout=model.dropout
         )
+        self.reader = Reader(self.critic.judge.features, model.codes) if model.codes.length else None
+        self.follow(model)
         self.augment: Callable[[int, torch.Generator | None], View] = no_augmentation
+        self.disturb: Callable[[int, torch.Generator | None], View] = no_augmentation
         self.anchor: Terms = no_terms
         self.frozen = 0
 
     def follow(self, model: Gan) -> None:
         """Plays by another recipe from now on; its networks must be the same."""
         self.model, self.objective = model, OBJECTIVES[model.objective]
+        if self.reader is not None:
+            self.reader.codes = model.codes
 
     def freeze(self, count: int) -> None:
         """The critic's first `count` stages, those next to the picture, stay as they are (Mo et al. 2020, "Freeze the discriminator")."""
@@ -105,7 +114,8 @@ class GAN(nn.Module):
     def players(self) -> dict[str, Player]:
         """The critic moves `critic_steps` times before the generator moves once."""
         moving = [module for stage in stages(self.critic)[self.frozen :] for module in stage]
-        return {"critic": Player((*moving, self.judges)), "generator": Player((self.sampler,))}
+        reader = () if self.reader is None else (self.reader,)
+        return {"critic": Player((*moving, self.judges, *reader)), "generator": Player((self.sampler,))}
 
     def steps(self, player: str) -> int:
         """How often a player moves in one step of training."""
@@ -122,7 +132,8 @@ class GAN(nn.Module):
     @property
     def separable(self) -> bool:
         """Whether the losses of parts of a batch make up those of the whole: nothing is normalised over it or dropped from it."""
-        return not self.model.dropout and not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in self.modules())
+        sorts = bool(self.model.codes.categorical and self.model.codes.agreement)
+        return not sorts and not self.model.dropout and not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in self.modules())
 
     def losses(self, player: str, x_BCS: Tensor, given: Given, at: At, noise: torch.Generator | None = None) -> Losses:
         """What `player` minimises on real samples x_BCS told `given`."""
@@ -132,18 +143,35 @@ class GAN(nn.Module):
     def critic_losses(self, x_BCS: Tensor, z_BD: Tensor, given: Given, at: At, noise: torch.Generator | None = None) -> Losses:
         with torch.no_grad():
             fake_BCS = self.sampler(z_BD, given).to(x_BCS.dtype)
-        real, fake = self.score(self.view(x_BCS, at, noise), given), self.score(self.view(fake_BCS, at, noise), given)
+        (real, h_BD), (fake, fake_h_BD) = (self.read(self.view(x, at, noise), given) for x in (x_BCS, fake_BCS))
         terms = {"adversarial": self.objective.critic(real, fake, self.model.label_smoothing)}
         terms |= self.penalty(x_BCS, fake_BCS, given, at, noise) | self.weight_terms(self.critic)
-        return Losses(terms, {"real": real.detach(), "fake": fake.detach()})
+        told = self.recovered(fake_h_BD, z_BD)
+        terms |= told.terms | self.agreement(x_BCS, h_BD, given, noise)
+        return Losses(terms, {"real": real.detach(), "fake": fake.detach()} | told.signals)
 
     def generator_losses(self, x_BCS: Tensor, z_BD: Tensor, given: Given, at: At, noise: torch.Generator | None = None) -> Losses:
         fake_BCS = self.sampler(z_BD, given).to(x_BCS.dtype)
         with torch.no_grad():
             real = self.score(self.view(x_BCS, at, noise), given)
-        fake = self.score(self.view(fake_BCS, at, noise), given)
+        fake, h_BD = self.read(self.view(fake_BCS, at, noise), given)
         terms = {"adversarial": self.objective.generator(real, fake)} | self.weight_terms(self.sampler) | self.anchor(self.sampler.generator)
-        return Losses(terms, {"real": real.detach(), "fake": fake.detach()})
+        told = self.recovered(h_BD, z_BD)
+        return Losses(terms | told.terms, {"real": real.detach(), "fake": fake.detach()} | told.signals)
+
+    def recovered(self, h_BD: Tensor, z_BD: Tensor) -> Losses:
+        """How well the codes of made samples are read back from their features; nothing where there are none."""
+        if self.reader is None:
+            return Losses({})
+        terms, nats = self.reader.surprise(h_BD, coded(z_BD, self.model.codes))
+        return Losses(terms, {"information": nats})
+
+    def agreement(self, x_BCS: Tensor, h_BD: Tensor, given: Given, noise: torch.Generator | None = None) -> dict[str, Tensor]:
+        """Real samples sorted into the categories of the first code, the same for a disturbed copy."""
+        if self.reader is None or not (self.model.codes.categorical and self.model.codes.agreement):
+            return {}
+        _, disturbed_BD = self.read(self.disturb(len(x_BCS), noise)(x_BCS), given)
+        return {"agreement": self.reader.agreement(h_BD, disturbed_BD)}
 
     def view(self, x_BCS: Tensor, at: At, noise: torch.Generator | None = None) -> Tensor:
         """What the critic sees: augmented, and noisy while instance noise lasts (Sønderby et al. 2016)."""

@@ -110,7 +110,10 @@ class ArticleDense(nn.Module):
         return self.judge(h_BD, given_BD), h_BD
 
 
-def critic(space: Grid, network: str, given: int, width: int, *, grid_channels: int = 0, dropout: float = 0.0) -> nn.Module:
+Critic = Pyramid | ArticleConvolutional | ArticleDense
+
+
+def critic(space: Grid, network: str, given: int, width: int, *, grid_channels: int = 0, dropout: float = 0.0) -> Critic:
     """The critic that plays against the generator named `network`; `given` is the length of the condition vector."""
     match network:
         case "conv":

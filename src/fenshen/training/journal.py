@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
+from fenshen.families.codes import places, steps
 from fenshen.generate import Order, generate
 from fenshen.media.image import animate, grid, save_picture
 from fenshen.run import RunFolder, enough_space
@@ -74,12 +75,15 @@ class Journal:
             self.board.flush()
 
     def grid(self) -> np.ndarray:
-        """Samples of the averaged generator from fixed latents, one class per column where there are classes; uint8 (H, W, C)."""
+        """Samples of the averaged generator from fixed latents, one class or value of a code per column where there are any; uint8 (H, W, C)."""
         made, side = self.trainer.made, max(self.trainer.made.size)
         columns = max(2, min(10, LARGEST_GRID // side))
         columns = len(made.classes) if 2 <= len(made.classes) <= columns else columns
         rows = max(2, min(8, LARGEST_GRID // side))
-        order = Order(columns * rows, seed=self.trainer.recipe.train.seed, by_class=True)
+        codes = self.trainer.averaged.codes
+        by_code = None if made.classes or not codes.length else next(iter(places(codes)))
+        columns = columns if by_code is None else len(steps(codes, by_code))
+        order = Order(columns * rows, seed=self.trainer.recipe.train.seed, by_class=True, by_code=by_code)
         parts = list(generate(self.trainer.averaged, made, order, str(self.trainer.device)))
         return grid(np.concatenate([pictures for pictures, _ in parts]), columns, flatten=True)
 

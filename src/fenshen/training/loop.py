@@ -57,6 +57,8 @@ class Trainer:
         self.family = self._beginning().to(device)
         self.view = Adaptive(max(made.size))
         self.family.augment = self.view
+        if made.space.axes == 2:
+            self.family.disturb = lambda count, noise: classic(count, recipe.model.codes.disturb, noise)
         layout = torch.channels_last if recipe.train.channels_last and made.space.axes == 2 else torch.contiguous_format
         self.layout = layout
         self.family = self.family.to(memory_format=layout)  # type: ignore[call-overload]

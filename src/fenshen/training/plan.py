@@ -9,7 +9,7 @@ import torch
 from fenshen.data import Dataset
 from fenshen.data.groups import default_groups, group
 from fenshen.errors import RecipeError
-from fenshen.recipe import Recipe
+from fenshen.recipe import Gan, Recipe
 from fenshen.run import Made
 
 CHANNELS = {"gray": 1, "colour": 3, "alpha": 4}
@@ -78,7 +78,7 @@ def complete(recipe: Recipe, dataset: Dataset, device: torch.device) -> Recipe:
         "model.penalty.kind": kind,
         "model.penalty.gamma": default_gamma(kind, dataset.resolution) if model.penalty.gamma is None else model.penalty.gamma,
         "model.penalty.fraction": model.penalty.fraction or default_fraction(batch),
-        "model.groups": 0 if uses_labels(recipe, dataset) else default_groups(count) if model.groups is None else model.groups,
+        "model.groups": 0 if uses_labels(recipe, dataset) else _groups(model, count),
         "model.critic_steps": model.critic_steps or (5 if wasserstein else 1),
         "model.clip_weights": (0.01 if model.objective == "wgan" else 0.0) if model.clip_weights is None else model.clip_weights,
         "train.batch": batch,
@@ -96,6 +96,9 @@ def _check(recipe: Recipe) -> None:
     model, train, adapt = recipe.model, recipe.train, recipe.adapt
     if adapt.parent is None and (adapt.freeze or adapt.replay or adapt.anchor):
         raise RecipeError("the keys adapt.freeze, adapt.replay and adapt.anchor need a trained run to begin from: fenshen adapt RUN DATA")
+    if model.codes.length >= model.latent:
+        raise RecipeError("model.codes take {codes} entries of a latent of {latent}: set model.latent higher", codes=model.codes.length,
+                          latent=model.latent)  # fmt: skip
     if train.compile and model.penalty.method == "exact" and model.penalty.kind != "none":
         raise RecipeError("train.compile=true cannot go backward twice: set model.penalty.method=finite, or leave train.compile out")
     if model.label_smoothing and model.objective not in ("minimax", "nonsaturating", "lsgan"):
@@ -128,6 +131,13 @@ def default_batch(device: torch.device, resolution: int, count: int) -> int:
 def default_fraction(batch: int) -> float:
     """An eighth of each batch of 64 and more, a quarter of smaller ones; penalising more is slower, and gained nothing measurable."""
     return 0.125 if batch >= 64 else 0.25
+
+
+def _groups(model: Gan, count: int) -> int:
+    """As wished; else as many as the pictures are enough for, or none where codes are to find them."""
+    if model.groups is not None:
+        return model.groups
+    return 0 if model.codes.length else default_groups(count)
 
 
 def default_gamma(kind: str, resolution: int) -> float:

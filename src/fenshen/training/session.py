@@ -199,7 +199,7 @@ def safe_recipe(plan: Plan) -> Recipe:
     recipe = plan.recipe
     if plan.origin is not None:
         return recipe
-    model = {f"model.{key}": getattr(recipe.model, key) for key in ("network", "size", "latent", "condition", "groups")}
+    model = {f"model.{key}": getattr(recipe.model, key) for key in ("network", "size", "latent", "codes", "condition", "groups")}
     train = {f"train.{key}": getattr(recipe.train, key) for key in ("seed", "kimg", "minutes", "device")}
     return complete(Recipe(data=recipe.data).set({k: v for k, v in (model | train).items() if v is not None}), plan.dataset, plan.device)
 
