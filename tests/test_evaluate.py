@@ -14,13 +14,19 @@ import torch
 import fenshen
 from fenshen.data import prepare
 from fenshen.errors import DataError, RecipeError, RunFolderError
+from fenshen.evaluate import borrowing
 from fenshen.evaluate.audit import _attack, _in_words
 from fenshen.evaluate.copying import copying, sentences
 from fenshen.evaluate.critic import load_family, logits
+from fenshen.evaluate.page import meaning
 from fenshen.evaluate.report import clearly_better, comparable, compared
 from fenshen.evaluate.scores import all_scores
 from fenshen.evaluate.subject import Subject
 from fenshen.generate import best
+from fenshen.measure.borrowed import SIDE
+from fenshen.nets.vit import VisionTransformer
+from fenshen.recipe import Evaluate
+from fenshen.run import RunFolder
 
 FAST = {"train.ticks": 2, "train.threads": 1, "train.precision": "fp32", "train.batch": 16, "autopilot": "off", "evaluate.report": False}
 
@@ -201,3 +207,73 @@ def test_autopilot_and_report_share_one_encoder(tmp_path: Path, monkeypatch: pyt
     changes = FAST | {"autopilot": "on", "model.groups": 3, "evaluate.report": True, "evaluate.count": 50}
     fenshen.train(tmp_path / "made.npz", kimg=0.032, changes=changes, out=tmp_path / "run")
     assert len(list((tmp_path / "cache").glob("encoder-*"))) == 1
+
+
+@pytest.fixture
+def dino(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Random weights of a DINOv2 of one small block, which is fed small pictures."""
+    monkeypatch.setitem(SIDE, "dinov2", 28)
+    net = VisionTransformer(64, 1)
+    for parameter in net.parameters():
+        torch.nn.init.normal_(parameter, std=0.1, generator=torch.Generator().manual_seed(0))
+    path = tmp_path / "dino.pth"
+    torch.save(net.state_dict(), path)
+    return path
+
+
+def test_another_encoder_sees_distances_and_our_own_sees_classes_and_copies(run: fenshen.Run, dino: Path) -> None:
+    own = run.evaluate(100).json()
+    other = run.evaluate(100, encoder="dinov2", encoder_weights=dino, keep=0.5).json()
+    assert not comparable(own, other) and comparable(other, other)
+    first, second = ({score["name"]: score for score in report["scores"]} for report in (own, other))
+    assert all(second[name]["encoder"] == other["encoder"] != first[name]["encoder"] == own["encoder"] for name in ("frechet", "kid", "vendi"))
+    assert second["balance"] == first["balance"] and second["labels"] == first["labels"] and other["copying"] == own["copying"]
+    assert "inception" not in second, "DINOv2 names no classes"
+    assert {row[0] for row in compared(own, other)} <= {meaning(name)[0] for name in ("balance", "labels", "consistency")}
+    assert f"dinov2, 64 features, {other['encoder'][:16]}" in (run.path / "report.html").read_text("utf-8")
+
+
+def test_the_recipe_may_name_the_encoder(run: fenshen.Run, dino: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = run.recipe.set({"evaluate.encoder": "dinov2", "evaluate.encoder_weights": str(dino)})
+    monkeypatch.setattr(RunFolder, "recipe", lambda folder: recipe)
+    assert run.evaluate(100).scores[0].encoder != run.evaluate(100, encoder="own").scores[0].encoder
+
+
+@pytest.mark.parametrize(("encoder", "weights", "words"), [
+    ("inception", None, "evaluate.encoder_weights FILE, or download"), ("own", "some.pth", "needs none"),
+    ("dinov2", "nowhere.pth", "no file of weights"), ("clip", None, "evaluate.encoder"),
+])  # fmt: skip
+def test_an_encoder_without_its_weights(encoder: str, weights: str | None, words: str, run: fenshen.Run) -> None:
+    with pytest.raises((DataError, RecipeError), match=words):
+        run.evaluate(100, encoder=encoder, encoder_weights=weights)
+
+
+def test_weights_are_fetched_only_when_asked_for_and_once(dino: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FENSHEN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setitem(borrowing.PUBLISHED, "dinov2", (dino.as_uri(), None))
+    wanted, said = Evaluate(encoder="dinov2", encoder_weights="download"), []
+    first, second = (borrowing.borrowed(wanted, "cpu", said.append) for _ in range(2))
+    assert first is not None and second is not None and first.digest == second.digest and len([text for text in said if "fetching" in text]) == 1
+    monkeypatch.setitem(borrowing.PUBLISHED, "inception", (dino.as_uri(), "00000000"))
+    with pytest.raises(DataError, match=r"cannot be fetched.*hash.*bring the file yourself"):
+        borrowing.borrowed(Evaluate(encoder="inception", encoder_weights="download"), "cpu", said.append)
+    assert not list((tmp_path / "cache").glob("weights-inception*/*"))
+
+
+def test_the_mean_picture_is_a_ceiling_too(subject: Subject) -> None:
+    """It has no variety at all, and nothing is said of it where a single picture says nothing."""
+    scores = {score.name: score for score in all_scores(subject)}
+    distance = scores["frechet"]
+    assert distance.value < distance.mean and distance.value < distance.ceiling
+    assert scores["vendi"].mean == pytest.approx(1) and scores["inception"].mean == pytest.approx(1) and scores["consistency"].mean == 0
+    assert scores["recall"].mean < 0.02 and scores["precision"].mean is None and scores["density"].mean is None
+    assert scores["balance"].mean == pytest.approx(0.9, abs=0.02)
+
+
+def test_groups_take_the_place_of_classes(tmp_path: Path) -> None:
+    """Pictures told the same group are compared with real ones of that group, where nobody knows classes."""
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "made.npz", images=rng.integers(0, 256, (120, 8, 8), np.uint8))
+    run = fenshen.train(tmp_path / "made.npz", kimg=0.032, changes=FAST | {"model.groups": 2}, out=tmp_path / "run")
+    scores = {score.name: score for score in all_scores(Subject.open(run.folder, "cpu", 60, 0, lambda text: None))}
+    assert "labels" not in scores and "balance" not in scores and scores["consistency"].value is not None

@@ -124,13 +124,18 @@ class Run:
         return Pictures(np.concatenate([images for images, _ in parts]), told, made.classes, self.path.resolve().name)
 
     def evaluate(
-        self, count: int | None = None, seed: int = 0, *, keep: float = 1.0, device: str = "auto", watcher: Watcher | None = None
-    ) -> Evaluation:
+        self, count: int | None = None, seed: int = 0, *, keep: float = 1.0, encoder: str | None = None,
+        encoder_weights: str | os.PathLike[str] | None = None, device: str = "auto", watcher: Watcher | None = None,
+    ) -> Evaluation:  # fmt: skip
         """Measures the run, writes report.html and report.json into its folder, and says in words how good it is.
 
         `count`: pictures made for it; by default as many as it was trained on, at most 10,000. DataError where none are held out.
+        `encoder`: own, inception or dinov2, with the file of its weights or "download"; by default as the recipe says.
         """
-        return evaluate(self.folder, str(pick_device(device)), count, seed, (watcher or Watcher()).said, keep)
+        named = {"evaluate.encoder": encoder, "evaluate.encoder_weights": None if encoder_weights is None else os.fspath(encoder_weights)}
+        recipe = self.recipe.set({"evaluate.encoder_weights": None} if encoder == "own" else {})
+        wanted = recipe.set({key: value for key, value in named.items() if value is not None}).evaluate
+        return evaluate(self.folder, str(pick_device(device)), count, seed, (watcher or Watcher()).said, keep, wanted)
 
     def report(self) -> dict[str, Any] | None:
         """The last evaluation, as in report.json; None where there was none."""

@@ -174,7 +174,11 @@ class Evaluate(Section):
     """What is measured when training is over (`fenshen evaluate`)."""
 
     report: bool = Field(True, description="write report.html at the end of training")
-    count: Annotated[int, Field(ge=16)] | None = Field(None, description="pictures made and measured; derived: as many as are held out")
+    count: Annotated[int, Field(ge=16)] | None = Field(None, description="pictures made and measured; derived: as many as are trained on")
+    encoder: Literal["own", "inception", "dinov2"] = Field(
+        "own", description="whose features are compared: our own, trained on these pictures, or published ones; training always uses its own"
+    )
+    encoder_weights: str | None = Field(None, description="file with the weights of inception or dinov2, .pth or .safetensors; or download")
 
 
 class Recipe(Section):

@@ -25,6 +25,13 @@ def evaluate(
     ] = None,
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, max=2**31 - 1, help=tr("everything random follows from it"))] = 0,
     keep: Annotated[float, typer.Option("--keep", min=0.01, max=1.0, help=tr("also measure the part that the critic finds most real"))] = 1.0,
+    encoder: Annotated[
+        str | None, typer.Option("--encoder", metavar="NAME", help=tr("whose features are compared: own, inception or dinov2"), show_default=False)
+    ] = None,
+    encoder_weights: Annotated[
+        str | None, typer.Option("--encoder-weights", metavar="FILE", show_default=False,
+                                 help=tr("weights of inception or dinov2 (.pth, .safetensors); download: fetch the published ones"))
+    ] = None,
     device: Device = None,
     json: Json = False,
 ) -> None:  # fmt: skip
@@ -32,7 +39,9 @@ def evaluate(
     from fenshen.evaluate.report import columns, table
 
     speaker = Speaker(json)
-    result = api.load(run).evaluate(count, seed, keep=keep, device=device or "auto", watcher=_saying(speaker))
+    result = api.load(run).evaluate(
+        count, seed, keep=keep, encoder=encoder, encoder_weights=encoder_weights, device=device or "auto", watcher=_saying(speaker)
+    )
     if not json:
         speaker.table(tr("Scores"), table(result), columns())
         for sentence in result.verdict:

@@ -252,13 +252,19 @@ def _broken(where: Sequence[float], x: Axis) -> list[Markup]:
     ]  # fmt: skip
 
 
-def scale(title: str, value: float | None, interval: tuple[float | None, float | None], floor: float, ceiling: float) -> Markup:
-    """A line from floor (left) to ceiling (right) with the value and its interval on it; it stretches to the width it is given."""
+def scale(title: str, value: float | None, interval: tuple[float | None, float | None], floor: float, ceiling: float,
+          mean: float | None = None) -> Markup:  # fmt: skip
+    """A line from floor (left) to ceiling (right) with the value and its interval on it; it stretches to the width it is given.
+
+    A ring stands where the mean picture is, if that is on the line.
+    """
     axis = scale_axis(value, floor, ceiling)
     parts = [element("line", x1="2%", x2="98%", y1=13, y2=13, class_="track")]
     if axis.log:
         parts += [element("line", x1=_at(axis, tick), x2=_at(axis, tick), y1=8, y2=18, class_="minor") for tick in axis.decades()]
     parts += [element("line", x1=_at(axis, end), x2=_at(axis, end), y1=6, y2=20, class_="end-mark") for end in (floor, ceiling)]
+    if mean is not None and usable(mean) and min(axis.low, axis.high) <= mean <= max(axis.low, axis.high):
+        parts.append(element("circle", cx=_at(axis, mean), cy=13, r=4.5, class_="ring"))
     if usable(value):
         low, high = (value if end is None or not usable(end) else end for end in interval)
         if low is not None and high is not None and low != high:

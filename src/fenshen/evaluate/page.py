@@ -33,8 +33,9 @@ LONGEST_NAME = 60  # Letters of a class.
 
 @dataclass(frozen=True)
 class Score:
-    """One measure between `floor` (real training pictures against held-out ones: the best to expect) and `ceiling` (noise, the mean picture).
+    """One measure between `floor` (real training pictures against held-out ones: the best to expect) and `ceiling` (noise).
 
+    `mean`: what the mean training picture scores, over and over; None where that says nothing. `encoder`: digest of what saw the pictures.
     `name`: a measure that `meaning` knows, or any text. `value` None: too few samples, as `note` says. `low`, `high`: its interval.
     `better`: which way is better; "close": the nearer to the floor. `samples` made pictures were measured against `reals` real ones.
     """
@@ -49,6 +50,8 @@ class Score:
     samples: int = 0
     reals: int = 0
     note: str = ""
+    mean: float | None = None
+    encoder: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,8 +114,8 @@ def _scores(page: Page) -> Markup:
     if not page.scores:
         return Markup()
     intro = tr("A number alone says little, so each stands between two others, measured in the same way. The floor: real training pictures against "
-               "real pictures held out, the best that can be expected. The ceiling: noise, or the same mean picture again and again, the worst. "
-               "Below a number is the range in which it may lie.")  # fmt: skip
+               "real pictures held out, the best that can be expected. The ceiling: noise. The ring: the mean of all training pictures, again "
+               "and again. The one is like no picture, the other has no variety. Below a number is the range in which it may lie.")  # fmt: skip
     columns = tr("Measure"), tr("Result"), tr("Against the floor"), tr("From floor to ceiling")
     head = element("tr", *(element("th", column, scope="col", role="columnheader") for column in columns), role="row")
     rows = element("tbody", *map(_score, page.scores), role="rowgroup")
@@ -145,6 +148,8 @@ def _measure(score: Score) -> Markup:
             way = tr("The closer to the floor, the better.")
     counts = {"samples": f"{score.samples:,}", "reals": f"{score.reals:,}"}
     basis = tr("{samples} made against {reals} real pictures.", **counts) if score.samples and score.reals else ""
+    if usable(score.mean):
+        basis += " " + tr("The mean picture again and again: {value}.", value=number(score.mean))
     small = [element("span", text, class_=kind) for kind, text in (("plain", sentence), ("basis", f"{way} {basis}"), ("note", score.note)) if text]
     return element("th", element("span", title, class_="name"), *small, scope="row", role="rowheader")
 
@@ -174,7 +179,7 @@ def _scale(score: Score) -> str:
         return ""
     numbers = {"value": number(score.value), "floor": number(score.floor), "ceiling": number(score.ceiling)}
     told = tr("{value}, between the floor {floor} and the ceiling {ceiling}", **numbers)
-    return scale(told, score.value, (score.low, score.high), score.floor, score.ceiling)
+    return scale(told, score.value, (score.low, score.high), score.floor, score.ceiling, score.mean)
 
 
 def meaning(name: str) -> tuple[str, str]:

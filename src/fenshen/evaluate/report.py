@@ -11,16 +11,17 @@ from typing import Any
 import numpy as np
 
 from fenshen import __version__
+from fenshen.evaluate.borrowing import borrowed
 from fenshen.evaluate.copying import Copying, contact_sheet, copying, sentences
 from fenshen.evaluate.critic import judge, load_family
 from fenshen.evaluate.page import Page, Score, meaning, write
-from fenshen.evaluate.scores import all_scores, class_shares
+from fenshen.evaluate.scores import class_shares, distances, of_classes
 from fenshen.evaluate.subject import Say, Subject
 from fenshen.families.gan import GAN
 from fenshen.generate import Order, generate
 from fenshen.lang import tr
-from fenshen.measure.distances import frechet_distance
 from fenshen.media.image import grid
+from fenshen.recipe import Evaluate
 from fenshen.run import RunFolder
 from fenshen.training.autopilot import Event
 
@@ -59,27 +60,32 @@ class Evaluation:
         return "\n".join(self.verdict)
 
 
-def evaluate(run: RunFolder, device: str, count: int | None, seed: int, say: Say, keep: float = 1.0) -> Evaluation:
+def evaluate(
+    run: RunFolder, device: str, count: int | None, seed: int, say: Say, keep: float = 1.0, wanted: Evaluate | None = None
+) -> Evaluation:  # fmt: skip
     """Measures `run` with `count` made pictures (by default as many as it was trained on, at most 10,000) and writes the report.
 
-    `keep` below 1: beside the scores stand those of what the critic's gate lets through.
+    `keep` below 1: beside the scores stand those of what the critic's gate lets through. `wanted`: whose features are compared, by
+    default as the run's recipe says; classes and copies are always seen by the run's own encoder.
     """
+    other = borrowed(wanted or run.recipe().evaluate, device, say)
     subject = Subject.open(run, device, count, seed, say)
     say(tr("measuring {count} made pictures against {reals} held-out ones", count=subject.count, reals=len(subject.held_out_indices)))
-    scores, found = all_scores(subject), copying(subject)
+    seen = subject if other is None else subject.seen_by(other)
+    scores, found = [*distances(seen), *of_classes(subject)], copying(subject)
     family = load_family(run, subject.recipe, subject.made, device)
-    gated = _gated(subject, keep, family) if keep < 1 else []
+    gated = _gated(seen, keep, family) if keep < 1 else []
     critic = {
         name: judge(subject, family, indices)
         for name, indices in (("held_out", subject.held_out_indices), ("training", subject.training_indices[: len(subject.held_out_indices)]))
     }
     evaluation = Evaluation(
-        run.path.resolve().name, subject.dataset.fingerprint, subject.encoder.digest, tuple(scores), found.numbers(),
+        run.path.resolve().name, subject.dataset.fingerprint, seen.encoder.digest, tuple(scores), found.numbers(),
         {f"{name}_{key}": value for name, report in critic.items() for key, value in asdict(report).items()}, (), run.path / "report.html",
     )  # fmt: skip
     said = [*verdict(evaluation, found, subject.count), *_gate_in_words(scores, gated, keep)]
     evaluation = replace(evaluation, verdict=tuple(said), scores=(*scores, *(replace(s, name=_kept(s.name, keep)) for s in gated)))
-    write(_page(subject, evaluation, found), run.path / "report.html")
+    write(_page(subject, seen, evaluation, found), run.path / "report.html")
     run.write_json("report.json", evaluation.json())
     return evaluation
 
@@ -88,7 +94,7 @@ def _gated(subject: Subject, keep: float, family: GAN) -> list[Score]:
     """The scores that the gate is about, of as many pictures that passed it."""
     order = Order(subject.count, subject.seed, keep=keep)
     pictures = [made for made, _ in generate(subject.sampler, subject.made, order, subject.device, family.score)]
-    scores = all_scores(subject, subject.encoder.read(np.concatenate(pictures)))
+    scores = distances(subject, subject.encoder.read(np.concatenate(pictures)), GATED)
     return [score for score in scores if score.name in GATED]
 
 
@@ -145,7 +151,7 @@ def _memory(critic: dict[str, float]) -> list[str]:
     return [tr(text, train=f"{100 * critic['training_accuracy']:.0f}", held_out=f"{100 * critic['held_out_accuracy']:.0f}")]
 
 
-def _page(subject: Subject, evaluation: Evaluation, found: Copying) -> Page:
+def _page(subject: Subject, seen: Subject, evaluation: Evaluation, found: Copying) -> Page:
     log = subject.run.log()
     curves = {
         name: [(line["kimg"], line[name]) for line in log if isinstance(line.get(name), (int, float))]
@@ -156,14 +162,13 @@ def _page(subject: Subject, evaluation: Evaluation, found: Copying) -> Page:
         title=evaluation.run, verdict=evaluation.verdict, scores=evaluation.scores, classes=class_shares(subject),
         grid=grid(subject.pictures[:GRID], None, flatten=True), neighbours=contact_sheet(subject, found),
         copying=sentences(found, subject.count), curves=curves, events=[(event.kimg, str(event)) for event in events],
-        facts=_facts(subject, evaluation, log), recipe=subject.recipe.toml(),
+        facts=_facts(seen, evaluation, log), recipe=subject.recipe.toml(),
     )  # fmt: skip
 
 
 def _facts(subject: Subject, evaluation: Evaluation, log: list[dict[str, Any]]) -> dict[str, object]:
     dataset, encoder, last = subject.dataset, subject.encoder, log[-1] if log else {}
-    mean = _of_mean(subject)
-    facts: dict[str, object] = {
+    return {
         tr("Data"): subject.recipe.data.source,
         tr("Training pictures"): f"{len(dataset.train):,}",
         tr("Held-out pictures"): f"{len(dataset.held_out):,}",
@@ -171,14 +176,10 @@ def _facts(subject: Subject, evaluation: Evaluation, log: list[dict[str, Any]]) 
         tr("Trained"): tr("{kimg} kimg in {minutes} minutes", kimg=f"{last.get('kimg', 0):.1f}", minutes=f"{last.get('seconds', 0) / 60:.1f}"),
         tr("Critic on held-out pictures"): _critic_in_words(evaluation.critic, "held_out"),
         tr("Critic on training pictures"): _critic_in_words(evaluation.critic, "training"),
-    }  # fmt: skip
-    if mean is not None:
-        facts[tr("Fréchet distance of the mean picture")] = f"{mean:.3g}"
-    return facts | {
         tr("Encoder"): f"{encoder.kind}, {encoder.features} features, {encoder.digest[:16]}",
         tr("Measured"): f"{datetime.now():%Y-%m-%d %H:%M}",
         "fenshen": __version__,
-    }
+    }  # fmt: skip
 
 
 def _critic_in_words(critic: dict[str, float], what: str) -> str:
@@ -186,27 +187,21 @@ def _critic_in_words(critic: dict[str, float], what: str) -> str:
     return tr("{percent} % of pairs right, loss {loss}", percent=percent, loss=loss)
 
 
-def _of_mean(subject: Subject) -> float | None:
-    if min(len(subject.mean.features), len(subject.held_out.features)) <= subject.encoder.features:
-        return None
-    return frechet_distance(subject.mean.features, subject.held_out.features)
-
-
 def table(evaluation: Evaluation) -> list[tuple[str, ...]]:
-    """Name, value, interval, floor, ceiling: for a terminal."""
+    """Name, value, interval, floor, ceiling, the mean picture: for a terminal."""
     rows: list[tuple[str, ...]] = []
     for score in evaluation.scores:
         name, _ = meaning(score.name)
         if score.value is None:
-            rows.append((name, "–", score.note, "", ""))
+            rows.append((name, "–", score.note, "", "", ""))
             continue
         spread = "" if score.low is None or score.high is None else f"{score.low:.4g} … {score.high:.4g}"
-        rows.append((name, f"{score.value:.4g}", spread, *("" if v is None else f"{v:.4g}" for v in (score.floor, score.ceiling))))
+        rows.append((name, f"{score.value:.4g}", spread, *("" if v is None else f"{v:.4g}" for v in (score.floor, score.ceiling, score.mean))))
     return rows
 
 
 def columns() -> list[str]:
-    return [tr("measure"), tr("value"), tr("95 % interval"), tr("real pictures"), tr("noise")]
+    return [tr("measure"), tr("value"), tr("95 % interval"), tr("real pictures"), tr("noise"), tr("mean picture")]
 
 
 def comparable(first: dict[str, Any], second: dict[str, Any]) -> bool:
@@ -226,11 +221,11 @@ def clearly_better(first: dict[str, Any], second: dict[str, Any]) -> bool | None
 
 
 def compared(first: dict[str, Any], second: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """Name and both values of every score that both have, a star behind the clearly better one."""
+    """Name and both values of every score that both have from the same encoder, a star behind the clearly better one."""
     others, rows = {score["name"]: score for score in second["scores"]}, []
     for score in first["scores"]:
         other = others.get(score["name"])
-        if other is not None:
+        if other is not None and score.get("encoder") == other.get("encoder"):
             better = clearly_better(score, other)
             rows.append((meaning(score["name"])[0], _cell(score, better is True), _cell(other, better is False)))
     return rows

@@ -13,12 +13,14 @@ from fenshen.data import Dataset, prepare
 from fenshen.errors import DataError, RunFolderError
 from fenshen.families.gan import Sampler
 from fenshen.generate import Order, generate
+from fenshen.measure.borrowed import Borrowed
 from fenshen.measure.encoders import Encoder, Read
 from fenshen.recipe import Recipe
 from fenshen.run import Made, RunFolder
 from fenshen.training.examine import encoder_of
 
 MOST = 10_000
+BOUNDS = 1000
 FEWEST_HELD_OUT = 2
 Say = Callable[[str], None]
 
@@ -32,7 +34,7 @@ class Subject:
     dataset: Dataset
     sampler: Sampler
     made: Made
-    encoder: Encoder
+    encoder: Encoder | Borrowed
     device: str
     count: int
     seed: int
@@ -48,10 +50,16 @@ class Subject:
         encoder = encoder_of(dataset, torch.device(device), say)
         return cls(run, recipe, dataset, sampler, made, encoder, device, min(count or MOST, MOST, len(dataset.train)), seed)
 
-    def making(self, pictures: np.ndarray, labels: np.ndarray | None = None) -> Subject:
-        """The same subject, had the run made these pictures (uint8 N, H, W, C), asked to be of these labels."""
+    def making(self, pictures: np.ndarray, told: np.ndarray | None = None) -> Subject:
+        """The same subject, had the run made these pictures (uint8 N, H, W, C) when it was told this."""
         other = replace(self, count=len(pictures))
-        other.__dict__["_samples"] = pictures, labels
+        other.__dict__["_samples"] = pictures, told
+        return other
+
+    def seen_by(self, encoder: Borrowed) -> Subject:
+        """The same subject and samples through the eyes of another encoder."""
+        other = replace(self, encoder=encoder)
+        other.__dict__["_samples"] = self._samples
         return other
 
     @cached_property
@@ -65,15 +73,20 @@ class Subject:
         return self._samples[0]
 
     @cached_property
-    def labels(self) -> np.ndarray | None:
-        """What each made picture was asked to be; None where nothing was asked."""
+    def told(self) -> np.ndarray | None:
+        """What the model was told of each made picture: a class, or a group that was found; None where it is told nothing."""
         return self._samples[1]
+
+    @property
+    def labels(self) -> np.ndarray | None:
+        """The class that each made picture was asked to be; None where none was asked."""
+        return None if self.made.grouped else self.told
 
     @cached_property
     def _samples(self) -> tuple[np.ndarray, np.ndarray | None]:
         parts = list(generate(self.sampler, self.made, Order(self.count, self.seed), self.device))
-        labels = [labels for _, labels in parts if labels is not None]
-        return np.concatenate([pictures for pictures, _ in parts]), np.concatenate(labels) if labels and not self.made.grouped else None
+        told = [told for _, told in parts if told is not None]
+        return np.concatenate([pictures for pictures, _ in parts]), np.concatenate(told) if told else None
 
     @cached_property
     def read(self) -> Read:
@@ -106,14 +119,20 @@ class Subject:
     @cached_property
     def noise(self) -> Read:
         """Of uniform noise: as bad as it gets."""
-        shape = (min(self.count, 1000), *self.dataset.pictures.shape[1:])
+        shape = (self._bounds, *self.dataset.pictures.shape[1:])
         return self.encoder.read(np.random.default_rng(self.seed).integers(0, 256, shape, np.uint8))
 
     @cached_property
     def mean(self) -> Read:
-        """Of the mean training picture, over and over: nothing wrong with any sample, and no variety."""
+        """Of the mean training picture, over and over: near to all, and no variety."""
         mean = self.dataset.pictures[self.training_indices].mean(0).round().astype(np.uint8)
-        return self.encoder.read(np.repeat(mean[None], min(self.count, 1000), 0))
+        features, probabilities = self.encoder.read(mean[None])
+        return Read(np.repeat(features, self._bounds, 0), None if probabilities is None else np.repeat(probabilities, self._bounds, 0))
+
+    @property
+    def _bounds(self) -> int:
+        """Pictures that show how bad a score can be: fewer do than are made, but a Fréchet distance needs more than there are features."""
+        return min(self.count, max(BOUNDS, 2 * self.encoder.features))
 
 
 def data_of(run: RunFolder, recipe: Recipe, say: Say) -> Dataset:
