@@ -174,8 +174,8 @@ def test_an_anchor_is_the_squared_distance() -> None:
 def test_an_anchor_holds(parent: fenshen.Run, new: Path, tmp_path: Path) -> None:
     def distance(anchor: float) -> float:
         run = parent.adapt(new, kimg=0.16, changes=FAST | {"adapt.anchor": anchor}, out=tmp_path / f"run{anchor}")
-        origin, now = Origin.read(run.folder).generator, family(run)
-        return sum(float((now[f"sampler.generator.{name}"] - value).square().sum()) for name, value in origin.items())
+        origin, now = Origin.read(run.folder).maker, family(run)
+        return sum(float((now[f"sampler.{name}"] - value).square().sum()) for name, value in origin.items())
 
     assert distance(100.0) < 0.5 * distance(0.0)
 

@@ -16,7 +16,7 @@ SOURCE = Path(fenshen.__file__).parent
 FLOORS = (
     ("lang", "errors"),
     ("space", "recipe", "schedules"),
-    ("losses", "penalties"),
+    ("losses", "penalties", "likelihoods"),
     ("media", "nets", "measure"),
     ("data", "condition", "families", "run"),
     ("generate", "writing", "training", "evaluate", "tuning"),

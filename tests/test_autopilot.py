@@ -16,7 +16,7 @@ from fenshen.recipe import Recipe
 from fenshen.run import read_tensors
 from fenshen.training import session
 from fenshen.training.autopilot import Autopilot, Event
-from fenshen.training.diagnosis import Chart, advice, diagnose, differences, named, remedies
+from fenshen.training.diagnosis import EVERYONE, Chart, advice, diagnose, differences, named, remedies
 from fenshen.training.examine import COUNT, Examiner, Look
 from fenshen.training.loop import Report, Trainer
 from fenshen.training.plan import complete, describe, told_data
@@ -60,11 +60,11 @@ def test_a_model_that_only_begins_is_left_alone() -> None:
 def test_an_explosion_is_several_steps_far_above_the_median() -> None:
     seen = Chart()
     for _ in range(60):
-        seen.add({"critic": 1.0}, 0.7, 1.0)
-    seen.add({"critic": 1e4}, 0.7, 1.0)
+        seen.add({"critic": 1.0})
+    seen.add({"critic": 1e4})
     assert not seen.exploding()
     for _ in range(2):
-        seen.add({"critic": 1e4}, 0.7, 1.0)
+        seen.add({"critic": 1e4})
     assert seen.exploding()
 
 
@@ -76,7 +76,7 @@ def test_every_diagnosis_has_a_name_a_ladder_and_a_last_word(what: str) -> None:
     strange = recipe_of(model__objective="minimax", train__lr=0.03, model__penalty__kind="none")
     safe = recipe_of()
     ladder = remedies(what, strange, safe, chart(STUCK, step=0.5), 0.3)
-    assert ladder and ladder[-1].renew == ("critic", "generator") and str(named(what)) and str(advice(what)).startswith("nothing is left")
+    assert ladder and ladder[-1].renew == EVERYONE and str(named(what)) and str(advice(what)).startswith("nothing is left")
     assert not differences(strange.set(ladder[-1].changes), safe), "the last remedy is the default recipe"
     late = remedies(what, strange, safe, chart(STUCK, step=0.5), 0.9)
     assert not any(remedy.changes == ladder[-1].changes for remedy in late), "too late to begin anew"

@@ -17,7 +17,7 @@ from fenshen.errors import DataError, RecipeError, RunFolderError
 from fenshen.evaluate import borrowing
 from fenshen.evaluate.audit import _attack, _in_words
 from fenshen.evaluate.copying import copying, sentences
-from fenshen.evaluate.critic import load_family, logits
+from fenshen.evaluate.critic import familiarity, load_family
 from fenshen.evaluate.page import meaning
 from fenshen.evaluate.report import clearly_better, comparable, compared
 from fenshen.evaluate.scores import all_scores
@@ -161,7 +161,7 @@ def test_only_comparable_scores_are_compared(evaluation: fenshen.api.Evaluation)
 def test_the_gate_keeps_what_the_critic_ranks_highest(run: fenshen.Run) -> None:
     kept, drawn = run.generate(100, seed=3, keep=0.25), run.generate(100, seed=3)
     family = load_family(run.folder, run.recipe, run.folder.load_sampler()[1], "cpu")
-    scores = [logits(family, made.images, made.labels, "cpu").mean() for made in (kept, drawn)]
+    scores = [familiarity(family, made.images, made.labels, "cpu").mean() for made in (kept, drawn)]
     assert scores[0] > scores[1]
     assert np.array_equal(kept.labels, drawn.labels), "every label keeps its share"
     assert np.array_equal(run.generate(60, seed=3, keep=0.25).images, kept.images[:60]), "whatever the count"

@@ -15,7 +15,7 @@ from fenshen.data import look as look_at
 from fenshen.errors import DataError, RecipeError
 from fenshen.evaluate.adapted import Distances, distances
 from fenshen.evaluate.audit import Audit, audit
-from fenshen.evaluate.critic import load_family
+from fenshen.evaluate.critic import gate
 from fenshen.evaluate.report import Evaluation, evaluate
 from fenshen.generate import Order, find_label
 from fenshen.generate import generate as make
@@ -106,7 +106,7 @@ class Run:
         where = str(pick_device(device))
         sampler, made, _ = self.folder.load_sampler(where)
         order = Order(count, seed, None if label is None else find_label(label, made), truncation, by_class, keep, codes or {}, by_code)
-        return make(sampler, made, order, where, load_family(self.folder, self.recipe, made, where).score if keep < 1 else None)
+        return make(sampler, made, order, where, gate(self.folder, self.recipe, made, where) if keep < 1 else None)
 
     def generate(
         self, count: int = 64, seed: int = 0, label: str | None = None, truncation: float = 1.0, *, by_class: bool = False, keep: float = 1.0,

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from fenshen.condition import Given
 from fenshen.errors import DataError
+from fenshen.families.base import Sampler
 from fenshen.families.codes import Value, steps, turned
-from fenshen.families.gan import Sampler
 from fenshen.media.image import to_pictures
 from fenshen.run import Made
 
@@ -95,7 +95,7 @@ def _drawn(sampler: Sampler, order: Order, block: int, labels: np.ndarray | None
     for number in range(rounds):
         first = (block * rounds + number) * BATCH
         z_BD = latents(sampler, order, range(first, first + BATCH))
-        drawn.append(sampler.sample(z_BD.to(device), given))
+        drawn.append(sampler.sample(z_BD.to(device), given, order.truncation))
         if judge is not None:
             scores.append(judge(drawn[-1], given))
     if judge is None:
@@ -107,13 +107,13 @@ def _drawn(sampler: Sampler, order: Order, block: int, labels: np.ndarray | None
 
 
 def latents(sampler: Sampler, order: Order, indices: range) -> Tensor:
-    """z of these samples: truncated, and with the codes that the order sets."""
+    """z of these samples, with the codes that the order sets."""
     values = steps(sampler.codes, order.by_code) if order.by_code else [0.0]
     z_BD, _ = noise(order.seed, (index // len(values) for index in indices), sampler.latent)
     turning: dict[str, Value] = dict(order.codes)
     if order.by_code:
         turning[order.by_code] = torch.tensor([values[index % len(values)] for index in indices], dtype=torch.float64)
-    return turned(z_BD * order.truncation, sampler.codes, turning)
+    return turned(z_BD, sampler.codes, turning)
 
 
 def best(scores_N: np.ndarray, told_N: np.ndarray, wanted_B: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 
 from fenshen.errors import RecipeError
 
@@ -84,19 +84,23 @@ class Codes(Section):
         return sum(self.categorical) + self.continuous
 
 
-class Gan(Section):
-    """Adversarial family: a generator against a critic."""
+class Model(Section):
+    """What the recipe says of every family."""
 
-    family: Literal["gan"] = "gan"
-    network: Literal["conv", "residual", "dcgan", "mlp"] = Field("conv", description="conv, residual (R3GAN's block), dcgan or mlp (the articles')")
+    family: str
     size: Size | None = Field(None, description="nano, small, base, large: derives every width; derived from device and resolution")
-    latent: Annotated[int, Field(ge=1, le=1024)] = Field(64, description="length of the latent vector z")
     condition: Literal["auto", "label", "none"] = Field("auto", description="which labels the model is told; auto: the classes where there are any")
     groups: Annotated[int, Field(ge=0, le=1000)] | None = Field(
         None, description="without labels: told which of so many found groups; 0: nothing; derived"
     )
-    codes: Codes = Codes()
-    objective: Literal["minimax", "nonsaturating", "lsgan", "wgan", "wgan-gp", "hinge", "relativistic"] = "relativistic"
+
+
+class Adversary(Model):
+    """A critic, what it minimises, and what holds it back."""
+
+    objective: Literal["minimax", "nonsaturating", "lsgan", "wgan", "wgan-gp", "hinge", "relativistic"] = Field(
+        "relativistic", description="what critic and generator minimise"
+    )
     penalty: Penalty = Penalty()
     critic_steps: Annotated[int, Field(ge=1, le=20)] | None = Field(
         None, description="critic updates per generator update; derived from the objective"
@@ -107,6 +111,45 @@ class Gan(Section):
     instance_noise: NotNegative = Field(0.0, description="σ of the noise added to every picture the critic sees, faded out over the run")
     l1: NotNegative = Field(0.0, description="weight of the mean absolute weight, each player")
     l2: NotNegative = Field(0.0, description="weight of the mean squared weight, each player")
+
+
+class Autoencoding(Model):
+    """An encoder and a decoder, with a small latent between them."""
+
+    network: Literal["conv", "residual"] = Field("conv", description="plain 3×3 convolutions, or residual blocks")
+    latent: Annotated[int, Field(ge=1, le=1024)] | None = Field(None, description="length of the latent vector z; derived from the resolution")
+    likelihood: Literal["gaussian", "bernoulli", "fixed"] = Field(
+        "gaussian", description="of a pixel: gaussian (σ learned), bernoulli (black or white), fixed (σ given)"
+    )
+    sigma: Positive = Field(0.1, description="σ of the fixed likelihood, in pixel values of [-1, 1]")
+    beta: NotNegative = Field(1.0, description="weight of the KL divergence")
+    kl_warm_up: Fraction = Field(0.1, description="part of the plan over which that weight rises from near 0")
+    free_bits: NotNegative = Field(0.0, description="nats of KL per latent dimension that cost nothing")
+    prior: Literal["mixture", "normal"] = Field("mixture", description="what is sampled: a Gaussian mixture fitted to the latents, or N(0, I)")
+
+
+class Gan(Adversary):
+    """Adversarial family: a generator against a critic."""
+
+    family: Literal["gan"] = "gan"
+    network: Literal["conv", "residual", "dcgan", "mlp"] = Field("conv", description="conv, residual (R3GAN's block), dcgan or mlp (the articles')")
+    latent: Annotated[int, Field(ge=1, le=1024)] = Field(64, description="length of the latent vector z")
+    codes: Codes = Codes()
+
+
+class Vae(Autoencoding):
+    """Variational family: an encoder and a decoder under one bound of the likelihood."""
+
+    family: Literal["vae"] = "vae"
+
+
+def _family_of(model: Any) -> str:
+    """Which kind of model a part of a recipe describes; `gan` where it does not say."""
+    return str(model.get("family", "gan")) if isinstance(model, dict) else model.family
+
+
+AnyModel = Annotated[Annotated[Gan, Tag("gan")] | Annotated[Vae, Tag("vae")], Discriminator(_family_of)]
+FAMILIES: dict[str, type[Model]] = {"gan": Gan, "vae": Vae}
 
 
 class Train(Section):
@@ -122,8 +165,8 @@ class Train(Section):
     lr_burn_in: Positive = Field(1.0, description="learning rate starts at this multiple and comes down to 1 by cosine")
     lr_end: Fraction = Field(0.1, description="part of the learning rate left at the end")
     anneal_from: Fraction = Field(0.5, description="part of the plan after which the learning rate falls")
-    beta1: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    beta2: Annotated[float, Field(gt=0, lt=1)] = 0.99
+    beta1: Annotated[float, Field(ge=0, lt=1)] | None = Field(None, description="Adam's; derived: 0 against a critic, else 0.9")
+    beta2: Annotated[float, Field(gt=0, lt=1)] | None = Field(None, description="Adam's; derived: 0.99 against a critic, else 0.999")
     beta2_start: Annotated[float, Field(gt=0, lt=1)] | None = Field(None, description="β2 at the start of the burn-in")
     burn_in: Fraction = Field(0.2, description="part of the plan over which γ, β2, learning rate and augmentation move by cosine")
     weight_decay: NotNegative = 0.0
@@ -185,19 +228,30 @@ class Recipe(Section):
     """One run. Sections as in the TOML file."""
 
     data: Data = Data()
-    model: Gan = Gan()
+    model: AnyModel = Gan()
     train: Train = Train()
     autopilot: Autopilot = Autopilot()
     adapt: Adapt = Adapt()
     evaluate: Evaluate = Evaluate()
+
+    @property
+    def pictures_per_step(self) -> int:
+        """Real pictures that count as shown in one step: what the critic sees, or the model where there is none."""
+        assert self.train.batch
+        return self.train.batch * ((self.model.critic_steps or 1) if isinstance(self.model, Adversary) else 1)
 
     def toml(self) -> str:
         """The recipe as TOML, without the fields that are still to be derived."""
         return tomli_w.dumps(self.model_dump(exclude_none=True))
 
     def set(self, changes: dict[str, Any]) -> Recipe:
-        """A new recipe with dotted keys changed, checked as a whole: `recipe.set({"train.lr": 1e-3})`."""
+        """A new recipe with dotted keys changed, checked as a whole: `recipe.set({"train.lr": 1e-3})`.
+
+        Another `model.family` begins with that family's own defaults.
+        """
         values = self.model_dump(exclude_none=True)
+        if changes.get("model.family", self.model.family) != self.model.family:
+            values["model"] = {}
         for key, value in changes.items():
             *parents, last = key.split(".")
             place = values
@@ -218,7 +272,11 @@ def parse(values: dict[str, Any], where: str) -> Recipe:
         return Recipe.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "union_tag_invalid":
+            raise RecipeError("{where}: model.family = {value}: known are {known}", where=where, value=_family_of(first["input"]),
+                              known=", ".join(FAMILIES)) from None  # fmt: skip
+        # The place of what is wrong in a model has the family's name in it: model, gan, latent.
+        key = ".".join(str(part) for i, part in enumerate(first["loc"]) if not (i == 1 and first["loc"][0] == "model"))
         if first["type"] == "extra_forbidden":
             known = ", ".join(_siblings(first["loc"]))
             raise RecipeError("{where}: there is no key {key}; known here: {known}", where=where, key=key, known=known) from None
@@ -228,7 +286,7 @@ def parse(values: dict[str, Any], where: str) -> Recipe:
 def _siblings(loc: tuple[int | str, ...]) -> Iterable[str]:
     section: Any = Recipe
     for name in loc[:-1]:
-        section = section.model_fields[name].annotation
+        section = FAMILIES if name == "model" else section[str(name)] if section is FAMILIES else section.model_fields[name].annotation
     return section.model_fields
 
 

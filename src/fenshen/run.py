@@ -32,7 +32,8 @@ from torch import Tensor
 from fenshen import __version__
 from fenshen.condition import Label, Told
 from fenshen.errors import OutOfSpaceError, RunFolderError
-from fenshen.families.gan import Sampler
+from fenshen.families.base import Sampler
+from fenshen.families.build import build_sampler
 from fenshen.families.preference import Preference
 from fenshen.recipe import Recipe, load_recipe
 from fenshen.space import Grid
@@ -206,7 +207,7 @@ class RunFolder:
             said = header["made"]
             made = Made(said["channels"], tuple(said["size"]), tuple(said["classes"]), tuple(said["shares"]), said["grouped"])
             model = Recipe.model_validate({"model": header["model"]}).model
-            sampler = Sampler(made.space, made.told, model)
+            sampler = build_sampler(made.space, made.told, model)
             sampler.load_state_dict(tensors)
             if self.preference.exists():
                 sampler.prefer = Preference.from_state(*read_tensors(self.preference))

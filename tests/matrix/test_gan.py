@@ -32,7 +32,7 @@ def draw_given(told: dict, count: int) -> dict:
 
 
 def take_steps(family: GAN, space: Grid, told: dict, steps: int = 2, optimizer: str = "adam") -> list[dict[str, float]]:
-    train = Train.model_validate({"lr": 1e-3, "optimizer": optimizer})
+    train = Train.model_validate({"lr": 1e-3, "optimizer": optimizer, "beta1": 0.0, "beta2": 0.99})
     optimizers = {name: make_optimizer(train, player, name) for name, player in family.players().items()}
     logs = []
     for _, (name, _player) in product(range(steps), family.players().items()):
@@ -41,7 +41,7 @@ def take_steps(family: GAN, space: Grid, told: dict, steps: int = 2, optimizer: 
         optimizers[name].zero_grad(set_to_none=True)
         sum(term.mean() for term in losses.terms.values()).backward()
         optimizers[name].step()
-        family.after_step(name)
+        family.after_step(name, losses)
         logs.append({k: float(v.mean()) for k, v in (losses.terms | losses.signals).items()})
     return logs
 
@@ -112,7 +112,8 @@ def test_overfits_one_batch(network: str) -> None:
     """A critic alone learns to tell four fixed pictures from what an untrained generator makes."""
     torch.manual_seed(0)
     family = GAN(PICTURE, {}, model(network=network, objective="nonsaturating", penalty={"kind": "none", "gamma": 0.0}))
-    optimizer = make_optimizer(Train.model_validate({"lr": 2e-3, "optimizer": "adam"}), family.players()["critic"], "critic")
+    train = Train.model_validate({"lr": 2e-3, "optimizer": "adam", "beta1": 0.0, "beta2": 0.99})
+    optimizer = make_optimizer(train, family.players()["critic"], "critic")
     x = (torch.rand(4, 1, 8, 8) > 0.5).float() * 2 - 1
     values = []
     for _ in range(60):

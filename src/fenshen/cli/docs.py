@@ -11,7 +11,7 @@ import typer
 from pydantic import BaseModel
 
 from fenshen.cli import ABOUT, FIRST_STEPS, app
-from fenshen.recipe import Recipe
+from fenshen.recipe import FAMILIES, Recipe
 
 HEAD = f"""<!-- Written by `make docs`; change the help texts in src/fenshen/cli/ and the descriptions in src/fenshen/recipe.py. -->
 
@@ -92,12 +92,26 @@ def keys(section: type[BaseModel], before: str = "") -> Iterator[str]:
     """A row of the table per key, in the order of the file."""
     for name, field in section.model_fields.items():
         kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
+        if section is Recipe and name == "model":
+            yield from of_families()
+        elif isinstance(kind, type) and issubclass(kind, BaseModel):
             yield from keys(kind, f"{before}{name}.")
-            continue
-        default = "" if field.default is None else f"`{str(field.default).lower() if isinstance(field.default, bool) else field.default}`"
-        values = f"{words_of(kind)}{limits_of([*field.metadata, *inner_metadata(kind)])}"
-        yield f"| `{before}{name}` | {default} | {values} | {field.description or ''} |"
+        else:
+            default = "" if field.default is None else f"`{str(field.default).lower() if isinstance(field.default, bool) else field.default}`"
+            values = f"{words_of(kind)}{limits_of([*field.metadata, *inner_metadata(kind)])}"
+            yield f"| `{before}{name}` | {default} | {values} | {field.description or ''} |"
+
+
+def of_families() -> Iterator[str]:
+    """The keys of all families, each row once, with the families that have it where not all do."""
+    having: dict[str, list[str]] = {}
+    for family, model in FAMILIES.items():
+        for row in keys(model, "model."):
+            having.setdefault(row, []).append(family)
+    yield f"| `model.family` | `gan` | {', '.join(FAMILIES)} | what is trained; another family begins with its own defaults |"
+    for row, families in sorted(having.items(), key=lambda item: -len(item[1])):
+        if not row.startswith("| `model.family`"):
+            yield row if len(families) == len(FAMILIES) else f"{row.removesuffix(' |')} ({', '.join(families)}) |"
 
 
 def inner_metadata(kind: Any) -> list[Any]:

@@ -18,7 +18,7 @@ import torch
 from fenshen.data import Dataset
 from fenshen.errors import FenshenError, RunFolderError
 from fenshen.evaluate.subject import MOST, Say, data_of
-from fenshen.families.gan import Sampler
+from fenshen.families.base import Sampler
 from fenshen.generate import Order, generate
 from fenshen.lang import tr
 from fenshen.measure.distances import frechet_distance, kid

@@ -10,8 +10,9 @@ import numpy as np
 
 from fenshen.errors import DataError
 from fenshen.evaluate.copying import copying, sentences
-from fenshen.evaluate.critic import load_family, logits, told_labels
+from fenshen.evaluate.critic import familiarity, load_family, told_labels
 from fenshen.evaluate.subject import Say, Subject
+from fenshen.families.adversarial import Adversarial
 from fenshen.lang import tr
 from fenshen.measure.intervals import Interval
 from fenshen.measure.membership import member_auc, true_positive_rate
@@ -54,18 +55,19 @@ class Audit:
 
 
 def audit(run: RunFolder, device: str, seed: int, say: Say) -> Audit:
-    """Membership inference with the critic's logit (whoever has the whole run) and with the distance to the nearest sample (whoever
-    has samples only), on training pictures and as many held-out ones; and the search for copies. Writes audit.json."""
+    """Membership inference with what the model itself says of a picture (whoever has the whole run) and with the distance to the nearest
+    sample (whoever has samples only), on training pictures and as many held-out ones; and the search for copies. Writes audit.json."""
     subject = Subject.open(run, device, None, seed, say)
     others = subject.held_out_indices
     members = np.sort(subject.order[: len(others)])
     others = others[: len(members)]
     say(tr("comparing {count} training pictures with as many held-out ones", count=len(members)))
     family = load_family(run, subject.recipe, subject.made, device)
-    critic = [logits(family, subject.dataset.pictures[i], told_labels(subject, i), device) for i in (members, others)]
+    inside = [familiarity(family, subject.dataset.pictures[i], told_labels(subject, i), device) for i in (members, others)]
     features = [subject.encoder.read(subject.dataset.pictures[i]).features for i in (members, others)]
     near = [-nearest_neighbours(f, subject.read.features)[0][:, 0] for f in features]
-    attacks = (_attack(tr("the critic's logit"), *critic), _attack(tr("distance to the nearest made picture"), *near))
+    by = tr("the critic's logit") if isinstance(family, Adversarial) else tr("the model's own likelihood")
+    attacks = (_attack(by, *inside), _attack(tr("distance to the nearest made picture"), *near))
     found = copying(subject)
     said = (*(_in_words(attack) for attack in attacks), *sentences(found, subject.count), *_advice(attacks, found.copied))
     result = Audit(run.path.resolve().name, len(members), attacks, found.numbers(), said, run.path / "audit.json")
@@ -95,9 +97,9 @@ def _in_words(attack: Attack) -> str:
 
 
 def _advice(attacks: tuple[Attack, ...], copied: bool) -> list[str]:
-    critic, samples = attacks
+    inside, samples = attacks
     if copied or samples.auc.low > SLIGHT:
         return [tr("Do not give away this run or its pictures: they show training pictures.")]
-    if critic.auc.low > SLIGHT:
+    if inside.auc.low > SLIGHT:
         return [tr("Pictures may be shown; keep the folder state/ to yourself: it knows the training pictures.")]
     return [tr("Nothing found here is a proof of privacy: another attack may see more.")]

@@ -8,9 +8,13 @@ import numpy as np
 import torch
 
 from fenshen.condition import Given
-from fenshen.errors import RunFolderError
+from fenshen.errors import RecipeError, RunFolderError
 from fenshen.evaluate.subject import Subject
+from fenshen.families.adversarial import Adversarial
+from fenshen.families.base import Family
+from fenshen.families.build import build
 from fenshen.families.gan import GAN
+from fenshen.generate import Judge
 from fenshen.media.image import to_tensor
 from fenshen.recipe import Recipe
 from fenshen.run import Made, RunFolder, read_tensors
@@ -27,10 +31,10 @@ class CriticReport:
     loss: float
 
 
-def load_family(run: RunFolder, recipe: Recipe, made: Made, device: str) -> GAN:
-    """Generator and critic as they were last saved; RunFolderError where they do not fit."""
+def load_family(run: RunFolder, recipe: Recipe, made: Made, device: str) -> Family:
+    """All networks as they were last saved, those that only train included; RunFolderError where they do not fit."""
     tensors, header = read_tensors(run.state)
-    family = GAN(made.space, made.told, recipe.set(header["changes"]).model)
+    family = build(made.space, made.told, recipe.set(header["changes"]).model)
     weights = {name.removeprefix("family."): value for name, value in tensors.items() if name.startswith("family.")}
     try:
         family.load_state_dict(weights)
@@ -39,14 +43,22 @@ def load_family(run: RunFolder, recipe: Recipe, made: Made, device: str) -> GAN:
     return family.to(device).eval()
 
 
+def gate(run: RunFolder, recipe: Recipe, made: Made, device: str) -> Judge:
+    """What scores samples for `--keep`: the critic. RecipeError for a run without one."""
+    family = load_family(run, recipe, made, device)
+    if not isinstance(family, Adversarial):
+        raise RecipeError("--keep: a run of the family {family} has no critic that could choose; leave it out", family=recipe.model.family)
+    return family.score
+
+
 @torch.no_grad()
-def logits(family: GAN, pictures_NHWC: np.ndarray, labels: np.ndarray | None, device: str) -> np.ndarray:
-    """D(x | c) of uint8 pictures, float64 (N)."""
+def familiarity(family: Family, pictures_NHWC: np.ndarray, labels: np.ndarray | None, device: str) -> np.ndarray:
+    """What the model itself says of uint8 pictures, the critic's D(x | c) or a bound of log p(x | c), float64 (N)."""
     values = []
     for start in range(0, len(pictures_NHWC), BATCH):
         part = slice(start, start + BATCH)
         given: Given = {} if labels is None else {"label": torch.from_numpy(labels[part]).long().to(device)}
-        values.append(family.score(to_tensor(np.ascontiguousarray(pictures_NHWC[part])).to(device), given).double().cpu().numpy())
+        values.append(family.familiarity(to_tensor(np.ascontiguousarray(pictures_NHWC[part])).to(device), given).double().cpu().numpy())
     return np.concatenate(values)
 
 
@@ -72,7 +84,7 @@ def told_labels(subject: Subject, indices: np.ndarray) -> np.ndarray | None:
     return subject.dataset.labels[indices]
 
 
-def judge(subject: Subject, family: GAN, indices: np.ndarray) -> CriticReport:
+def judge(subject: Subject, family: Adversarial, indices: np.ndarray) -> CriticReport:
     """Real pictures, 2,000 of them at most, against as many made ones that are told the same."""
     if len(indices) > MOST:
         indices = np.sort(np.random.default_rng(subject.seed).choice(indices, MOST, replace=False))
@@ -86,5 +98,5 @@ def judge(subject: Subject, family: GAN, indices: np.ndarray) -> CriticReport:
         with torch.no_grad():
             made.append(family.score(x_BCS, given).double().cpu())
     fake = torch.cat(made)
-    real = torch.from_numpy(logits(family, subject.dataset.pictures[indices], labels, subject.device))
+    real = torch.from_numpy(familiarity(family, subject.dataset.pictures[indices], labels, subject.device))
     return CriticReport(float((real > fake).double().mean()), float(family.objective.critic(real, fake, 0.0).mean()))

@@ -301,7 +301,8 @@ def _curves(page: Page) -> Markup:
     curves = {name: points for name, points in page.curves.items() if len(points)}
     if not curves:
         return Markup()
-    intro = tr("Losses and logits are means since the point before; 1 kimg is a thousand real pictures shown to the critic.")
+    text = "Losses and logits are means since the point before; 1 kimg is a thousand real pictures shown to the critic (to the model, without one)."
+    intro = tr(text)
     marks = tr("The numbered lines are what the autopilot did, listed below.") if page.events else ""
     x = x_axis(curves.values(), page.events)
     panels = [_panel(title, {line: curves[name] for line, name in lines.items()}, page, x) for title, lines in grouped(list(curves)).items()]
@@ -344,6 +345,18 @@ def _curve_title(name: str) -> str:
             return tr("Penalty on real pictures (R1)")
         case "critic/r2":
             return tr("Penalty on made pictures (R2)")
+        case "autoencoder/reconstruction":
+            return tr("Reconstruction, nats per picture")
+        case "autoencoder/kl":
+            return tr("KL divergence, as it is weighted")
+        case "autoencoder/kl_nats":
+            return tr("KL divergence, nats per picture")
+        case "autoencoder/kl_of_units":
+            return tr("KL divergence, nats per unit of the latent")
+        case "autoencoder/active":
+            return tr("Units of the latent that are active")
+        case "autoencoder/squared_error":
+            return tr("Squared error per value")
         case "augmentation":
             return tr("Augmentation strength")
         case "lr":

@@ -13,12 +13,12 @@ import numpy as np
 from fenshen import __version__
 from fenshen.evaluate.borrowing import borrowed
 from fenshen.evaluate.copying import Copying, contact_sheet, copying, sentences
-from fenshen.evaluate.critic import judge, load_family
+from fenshen.evaluate.critic import gate, judge, load_family
 from fenshen.evaluate.page import Page, Score, meaning, write
 from fenshen.evaluate.scores import class_shares, distances, of_classes
 from fenshen.evaluate.subject import Say, Subject
-from fenshen.families.gan import GAN
-from fenshen.generate import Order, generate
+from fenshen.families.adversarial import Adversarial
+from fenshen.generate import Judge, Order, generate
 from fenshen.lang import tr
 from fenshen.media.image import grid
 from fenshen.recipe import Evaluate
@@ -26,7 +26,7 @@ from fenshen.run import RunFolder
 from fenshen.training.autopilot import Event
 
 GRID = 64
-CURVES = ("critic/", "generator/", "augmentation", "lr", "kid", "diversity")
+CURVES = ("critic/", "generator/", "autoencoder/", "augmentation", "lr", "kid", "diversity")
 EXCELLENT, GOOD, FAIR = 2.0, 6.0, 25.0  # Times the floor.
 GATED = ("frechet", "precision", "recall", "vendi")  # Distance and diversity, before and after.
 
@@ -74,10 +74,11 @@ def evaluate(
     seen = subject if other is None else subject.seen_by(other)
     scores, found = [*distances(seen), *of_classes(subject)], copying(subject)
     family = load_family(run, subject.recipe, subject.made, device)
-    gated = _gated(seen, keep, family) if keep < 1 else []
+    gated = _gated(seen, keep, gate(run, subject.recipe, subject.made, device)) if keep < 1 else []
     critic = {
         name: judge(subject, family, indices)
         for name, indices in (("held_out", subject.held_out_indices), ("training", subject.training_indices[: len(subject.held_out_indices)]))
+        if isinstance(family, Adversarial)
     }
     evaluation = Evaluation(
         run.path.resolve().name, subject.dataset.fingerprint, seen.encoder.digest, tuple(scores), found.numbers(),
@@ -90,10 +91,10 @@ def evaluate(
     return evaluation
 
 
-def _gated(subject: Subject, keep: float, family: GAN) -> list[Score]:
+def _gated(subject: Subject, keep: float, judge: Judge) -> list[Score]:
     """The scores that the gate is about, of as many pictures that passed it."""
     order = Order(subject.count, subject.seed, keep=keep)
-    pictures = [made for made, _ in generate(subject.sampler, subject.made, order, subject.device, family.score)]
+    pictures = [made for made, _ in generate(subject.sampler, subject.made, order, subject.device, judge)]
     scores = distances(subject, subject.encoder.read(np.concatenate(pictures)), GATED)
     return [score for score in scores if score.name in GATED]
 
@@ -144,6 +145,8 @@ def _variety(scores: Iterable[Score]) -> list[str]:
 
 
 def _memory(critic: dict[str, float]) -> list[str]:
+    if not critic:
+        return []
     gap = critic["training_accuracy"] - critic["held_out_accuracy"]
     if gap < 0.15:
         return []
@@ -168,14 +171,17 @@ def _page(subject: Subject, seen: Subject, evaluation: Evaluation, found: Copyin
 
 def _facts(subject: Subject, evaluation: Evaluation, log: list[dict[str, Any]]) -> dict[str, object]:
     dataset, encoder, last = subject.dataset, subject.encoder, log[-1] if log else {}
-    return {
+    facts: dict[str, object] = {
         tr("Data"): subject.recipe.data.source,
         tr("Training pictures"): f"{len(dataset.train):,}",
         tr("Held-out pictures"): f"{len(dataset.held_out):,}",
         tr("Resolution"): f"{dataset.resolution}",
         tr("Trained"): tr("{kimg} kimg in {minutes} minutes", kimg=f"{last.get('kimg', 0):.1f}", minutes=f"{last.get('seconds', 0) / 60:.1f}"),
-        tr("Critic on held-out pictures"): _critic_in_words(evaluation.critic, "held_out"),
-        tr("Critic on training pictures"): _critic_in_words(evaluation.critic, "training"),
+    }  # fmt: skip
+    if evaluation.critic:
+        facts[tr("Critic on held-out pictures")] = _critic_in_words(evaluation.critic, "held_out")
+        facts[tr("Critic on training pictures")] = _critic_in_words(evaluation.critic, "training")
+    return facts | {
         tr("Encoder"): f"{encoder.kind}, {encoder.features} features, {encoder.digest[:16]}",
         tr("Measured"): f"{datetime.now():%Y-%m-%d %H:%M}",
         "fenshen": __version__,

@@ -11,7 +11,7 @@ import torch
 
 from fenshen.data import Dataset, prepare
 from fenshen.errors import DataError, RunFolderError
-from fenshen.families.gan import Sampler
+from fenshen.families.base import Sampler
 from fenshen.generate import Order, generate
 from fenshen.measure.borrowed import Borrowed
 from fenshen.measure.encoders import Encoder, Read

@@ -20,10 +20,10 @@ from torch import Tensor, nn
 from fenshen.condition import Label, grown
 from fenshen.data import Batches, Dataset, prepare
 from fenshen.errors import DataError, RecipeError, RunFolderError
-from fenshen.families.gan import GAN, Terms
+from fenshen.families.base import Terms
+from fenshen.families.build import build
 from fenshen.lang import tr
-from fenshen.nets.critics import stages
-from fenshen.recipe import Autopilot, Data, Recipe
+from fenshen.recipe import Adversary, Autoencoding, Autopilot, Data, Recipe
 from fenshen.run import Made, RunFolder, Tensors, read_tensors, write_tensors
 from fenshen.space import Grid
 from fenshen.training.plan import CHANNELS, told_data
@@ -44,20 +44,23 @@ def adaptation(parent: RunFolder, source: str, changes: dict[str, Any]) -> Recip
         if key in (*OF_PARENT, "data.source", "adapt.parent"):
             raise RecipeError("{key} comes from the run that is adapted: leave it out, or train a new run with it", key=key)
     before = parent.recipe().set(read_tensors(parent.state)[1]["changes"])
-    penalty, train = before.model.penalty, before.train
+    train = before.train
     taken = {f"train.{key}": getattr(train, key) for key in KEPT} | {f"train.{key}": _part(getattr(train, key)) for key in ("lr", "lr_critic")}
     wanted = taken | {
         "data.source": source,
         "model.condition": "label" if parent.load_sampler()[1].classes else "none",
         "model.groups": 0,
-        "model.instance_noise": 0.0,
-        "model.penalty.gamma": penalty.gamma if penalty.gamma_end is None else penalty.gamma_end,
-        "model.penalty.gamma_end": None,
         "train.burn_in": 0.0,
-        "train.augmentation": "adaptive",
-        "train.augmentation_strength": AUGMENTATION,
         "adapt.parent": str(parent.path.resolve()),
     }
+    if isinstance(before.model, Adversary):
+        penalty = before.model.penalty
+        wanted |= {
+            "model.instance_noise": 0.0, "model.penalty.gamma": penalty.gamma if penalty.gamma_end is None else penalty.gamma_end,
+            "model.penalty.gamma_end": None, "train.augmentation": "adaptive", "train.augmentation_strength": AUGMENTATION,
+        }  # fmt: skip
+    if isinstance(before.model, Autoencoding):
+        wanted["model.kl_warm_up"] = 0.0
     return Recipe(data=before.data, model=before.model, autopilot=Autopilot()).set(wanted | changes)
 
 
@@ -86,8 +89,9 @@ class Origin:
         return _below(self.tensors, "averaged.")
 
     @property
-    def generator(self) -> Tensors:
-        return _below(self.tensors, "family.sampler.generator.")
+    def maker(self) -> Tensors:
+        """What makes samples, but for what it knows of the labels."""
+        return {name: value for name, value in _below(self.tensors, "family.sampler.").items() if not name.startswith("knows.")}
 
     @property
     def kimg(self) -> float:
@@ -165,7 +169,8 @@ def told(dataset: Dataset, known: Sequence[str], source: str) -> Dataset:
 
 
 def _fitted(name: str, value: Tensor, known: Sequence[str], classes: Sequence[str]) -> Tensor:
-    return grown(value, known, classes) if name.endswith(TABLE) else value
+    per_class = name.endswith(TABLE) or (name.partition(".prior.")[2] and value.dim() and len(value) == len(known))
+    return grown(value, known, classes) if per_class else value
 
 
 def _record(parent: RunFolder, made: Made, classes: Sequence[str], header: dict[str, Any]) -> dict[str, Any]:
@@ -180,13 +185,13 @@ def _record(parent: RunFolder, made: Made, classes: Sequence[str], header: dict[
 def _frozen(recipe: Recipe, dataset: Dataset, origin: Origin) -> Recipe:
     """With the number of frozen stages. RecipeError for more than there are, RunFolderError where the networks are not the parent's."""
     classes = len(dataset.classes)
-    family = GAN(Grid(CHANNELS[dataset.channels], (dataset.resolution,) * 2), {"label": Label(classes)} if classes else {}, recipe.model)
+    family = build(Grid(CHANNELS[dataset.channels], (dataset.resolution,) * 2), {"label": Label(classes)} if classes else {}, recipe.model)
     try:
         family.load_state_dict(origin.family)
     except RuntimeError as error:
         raise RunFolderError("the networks of the run that is adapted do not fit the recipe ({problem}): keep its model and its resolution",
                              problem=str(error).splitlines()[0]) from None  # fmt: skip
-    most = len(stages(family.critic)) - 1
+    most = family.freezable
     freeze = most // 2 if recipe.adapt.freeze is None else recipe.adapt.freeze
     if freeze > most:
         raise RecipeError("adapt.freeze={freeze}: this critic has {most} resolutions that can be frozen", freeze=freeze, most=most)
@@ -222,10 +227,10 @@ class Replayed:
 
 
 def anchored(weight: float, at: Tensors) -> Terms:
-    """The term `weight` · Σ (w - w₀)² over a module's weights; `at`: w₀ by name."""
+    """The term `weight` · Σ (w - w₀)² over those weights of a module that `at` names; `at`: w₀ by name."""
 
     def terms(module: nn.Module) -> dict[str, Tensor]:
-        squares = [(value - at[name]).square().sum() for name, value in module.named_parameters()]
+        squares = [(value - at[name]).square().sum() for name, value in module.named_parameters() if name in at]
         return {"anchor": weight * torch.stack(squares).sum()[None]}
 
     return terms

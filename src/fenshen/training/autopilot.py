@@ -71,19 +71,21 @@ class Autopilot:
 
     def before_step(self) -> None:
         """Remembers the weights when the coming step's length is to be measured."""
-        if self._kimg + self.trainer.batch * self.trainer.family.steps("critic") / 1000 >= self.next_look:
+        if self._kimg + self.trainer.recipe.pictures_per_step / 1000 >= self.next_look:
             self.before = {name: [p.detach().clone() for p in player.parameters()] for name, player in self.trainer.players.items()}
 
     def after_step(self, report: Report) -> bool:
         """Takes note; acts at once on what is broken, on the rest at the next look. Whether the step was sound."""
         if self.trainer.device.type != "cpu" and self.trainer.steps % SYNC_EVERY:
             return True
-        real, fake = report.signals["critic/real"].float(), report.signals["critic/fake"].float()
         norms = {name: float(value) for name, value in report.norms.items()}
         if not all(math.isfinite(value) for value in (*norms.values(), *map(float, report.losses.values()))):
             self._act("broken")
             return False
-        self.chart.add(norms, float((real > fake).float().mean()), float((real - fake).mean()))
+        self.chart.add(norms)
+        if "critic/real" in report.signals:
+            real, fake = report.signals["critic/real"].float(), report.signals["critic/fake"].float()
+            self.chart.judge(float((real > fake).float().mean()), float((real - fake).mean()))
         if self.chart.exploding():
             self._act("exploded")
             return False

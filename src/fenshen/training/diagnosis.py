@@ -7,7 +7,7 @@ from statistics import median
 from typing import Any
 
 from fenshen.lang import Said, said
-from fenshen.recipe import Recipe
+from fenshen.recipe import Adversary, Recipe
 from fenshen.training.examine import Look
 
 WINDOW = 100  # Steps that a running median looks back on.
@@ -21,6 +21,7 @@ STEADY = 0.9  # A distance above this part of the earlier one has not improved.
 RECENT = 3  # Looks that make up "now".
 EARLY, LATEST_RESTART = 0.15, 0.6  # Parts of the plan.
 LR_CUT, STRONGER = 0.5, 4.0
+EVERYONE = ("critic", "generator", "autoencoder")  # The players there may be.
 
 
 @dataclass
@@ -33,10 +34,13 @@ class Chart:
     step: dict[str, float] = field(default_factory=dict)
     looks: list[Look] = field(default_factory=list)
 
-    def add(self, norms: dict[str, float], right: float, gap: float) -> None:
-        """One step's gradient norms, share of pairs that the critic orders right, mean logit of real minus made."""
+    def add(self, norms: dict[str, float]) -> None:
+        """One step's gradient norms."""
         for name, value in norms.items():
             self.norms[name] = [*self.norms.get(name, []), value][-WINDOW:]
+
+    def judge(self, right: float, gap: float) -> None:
+        """Where there is a critic: the share of pairs that it orders right in this step, its mean logit of real minus made."""
         self.right, self.gap = [*self.right, right][-WINDOW:], [*self.gap, gap][-WINDOW:]
 
     def exploding(self) -> bool:
@@ -113,7 +117,7 @@ def remedies(what: str, recipe: Recipe, safe: Recipe, chart: Chart, fraction: fl
     last = differences(recipe, safe)
     if last and fraction < LATEST_RESTART:
         text = said("beginning anew with the default recipe ({changes})", changes=", ".join(sorted(last)))
-        found.append(Remedy(text, last, renew=("critic", "generator")))
+        found.append(Remedy(text, last, renew=EVERYONE))
     return found
 
 
@@ -124,6 +128,8 @@ def differences(recipe: Recipe, safe: Recipe) -> dict[str, Any]:
                 "model.l1", "model.l2", "train.batch", "train.optimizer", "train.lr", "train.lr_critic", "train.beta1", "train.beta2",
                 "train.clip_norm", "train.weight_decay"):  # fmt: skip
         section, name = key.split(".")
+        if name not in type(getattr(recipe, section)).model_fields:
+            continue
         mine, its = (getattr(getattr(r, section), name) for r in (recipe, safe))
         if mine != its:
             changes[key] = its.model_dump(exclude_none=True) if name == "penalty" else its
@@ -141,11 +147,12 @@ def _shorter_steps(recipe: Recipe, chart: Chart) -> Remedy:
     factor = GOOD_STEP / step
     text = said("one step changed {percent} % of them; learning rate down to {lr}, and new networks", percent=f"{100 * step:.0f}",
                 lr=f"{_lr(recipe) * factor:.2g}")  # fmt: skip
-    return Remedy(text, _lrs(recipe, factor), renew=("critic", "generator"))
+    return Remedy(text, _lrs(recipe, factor), renew=EVERYONE)
 
 
 def _penalized(recipe: Recipe, safe: Recipe, back: bool = False) -> Remedy:
     """A stronger gradient penalty, or the default one where there is none; the critic no longer ahead in steps or learning rate."""
+    assert isinstance(recipe.model, Adversary) and isinstance(safe.model, Adversary)
     penalty = recipe.model.penalty
     changes: dict[str, Any] = {"model.critic_steps": 1}
     if penalty.kind == "none" or not penalty.gamma:
@@ -165,11 +172,13 @@ def _new_critic() -> Remedy:
 
 
 def _noisy(recipe: Recipe) -> Remedy:
+    assert isinstance(recipe.model, Adversary)
     return Remedy(said("noise on all that it sees, fading out"), {"model.instance_noise": max(0.2, recipe.model.instance_noise)})
 
 
 def _sharper_critic(recipe: Recipe, safe: Recipe) -> Remedy:
     """A critic that may learn faster, with less that holds it back."""
+    assert isinstance(safe.model, Adversary)
     lr = max(STRONGER * (recipe.train.lr_critic or _lr(recipe)), _lr(safe))
     penalty = safe.model.penalty.model_dump(exclude_none=True)
     changes = {"train.lr_critic": lr, "model.clip_weights": 0.0, "model.penalty": penalty, "model.instance_noise": 0.0}

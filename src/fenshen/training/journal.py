@@ -56,7 +56,7 @@ class Journal:
         return {
             "kimg": trainer.shown / 1000, "shown": trainer.shown, "steps": trainer.steps, "seconds": round(seconds, 1),
             "per_second": round(per_second, 1),
-            "augmentation": trainer.view.strength, "lr": trainer.optimizers["generator"].param_groups[0]["lr"], **means,
+            "augmentation": trainer.view.strength, "lr": trainer.optimizers[trainer.family.maker].param_groups[0]["lr"], **means,
         }  # fmt: skip
 
     def write(self, entry: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,10 +19,12 @@ from torch import Tensor
 from fenshen.condition import Given
 from fenshen.data import Batches, Dataset
 from fenshen.errors import DivergedError, RunFolderError
-from fenshen.families.base import At
-from fenshen.families.gan import GAN, Sampler
+from fenshen.families.adversarial import Adversarial
+from fenshen.families.base import At, Family, Sampler, View
+from fenshen.families.build import build
+from fenshen.families.gan import GAN
 from fenshen.media.augment import Adaptive, classic
-from fenshen.recipe import Recipe
+from fenshen.recipe import Augment, Recipe
 from fenshen.run import Made, Tensors
 from fenshen.schedules import averaging_weight, burn_in
 from fenshen.training.adapting import Origin, Replayed, anchored
@@ -31,6 +33,7 @@ from fenshen.training.optim import limit_gradients, make_optimizer, schedule
 from fenshen.training.parts import Parts
 
 HELD_OUT_EVERY = 8
+SETTLED_ON = 20_000  # Pictures that a sampler is fitted to when training is over.
 
 
 def step_seed(seed: int, step: int, part: int = 0) -> int:
@@ -52,13 +55,13 @@ class Trainer:
 
     def __init__(self, recipe: Recipe, made: Made, dataset: Dataset, device: torch.device, origin: Origin | None = None):
         assert recipe.train.batch
-        self.recipe, self.made, self.device, self.batch, self.origin = recipe, made, device, recipe.train.batch, origin
+        self.recipe, self.made, self.dataset, self.device, self.batch, self.origin = recipe, made, dataset, device, recipe.train.batch, origin
         torch.manual_seed(recipe.train.seed)
         self.family = self._beginning().to(device)
         self.view = Adaptive(max(made.size))
         self.family.augment = self.view
-        if made.space.axes == 2:
-            self.family.disturb = lambda count, noise: classic(count, recipe.model.codes.disturb, noise)
+        if isinstance(self.family, GAN) and made.space.axes == 2:
+            self.family.disturb = _disturbing(self.family.model.codes.disturb)
         layout = torch.channels_last if recipe.train.channels_last and made.space.axes == 2 else torch.contiguous_format
         self.layout = layout
         self.family = self.family.to(memory_format=layout)  # type: ignore[call-overload]
@@ -76,12 +79,12 @@ class Trainer:
         self.parts = Parts(self.family, recipe.train.parts or 1, recipe.train.threads or 1, recipe.train.precision, device)
         self.noise = [torch.Generator(device) for _ in self.parts.copies]
         if recipe.train.compile:
-            self.family.sampler.compile()
-            self.family.critic.compile()
+            for network in self.family.networks():
+                network.compile()
 
-    def _beginning(self) -> GAN:
+    def _beginning(self) -> Family:
         """New networks, or those of the run that this one begins from, as they were there."""
-        family = GAN(self.made.space, self.made.told, self.recipe.model, self.recipe.train.burn_in)
+        family = build(self.made.space, self.made.told, self.recipe.model, self.recipe.train.burn_in)
         if self.origin is not None:
             family.load_state_dict(self.origin.family)
         family.freeze(self.recipe.adapt.freeze or 0)
@@ -92,7 +95,7 @@ class Trainer:
         adapt = self.recipe.adapt
         self.averaged.load_state_dict(origin.averaged)
         if adapt.anchor:
-            self.family.anchor = anchored(adapt.anchor, {name: value.to(self.device) for name, value in origin.generator.items()})
+            self.family.anchor = anchored(adapt.anchor, {name: value.to(self.device) for name, value in origin.maker.items()})
         if adapt.replay:
             old = origin.dataset()
             self.data = Replayed(self.data, self._draws(old, old.train), adapt.replay)
@@ -127,7 +130,7 @@ class Trainer:
                 losses = self.parts.backward(name, x_BCHW, given, at, self.noise)
                 report.norms[name] = limit_gradients(self.recipe.train, player.parameters())
                 self.optimizers[name].step()
-                self.family.after_step(name)
+                self.family.after_step(name, losses)
             report.losses |= {f"{name}/{term}": value.mean() for term, value in losses.terms.items()}
             report.signals |= {f"{name}/{signal}": value for signal, value in losses.signals.items()}
         self._average()
@@ -153,12 +156,25 @@ class Trainer:
         one begins from; and with optimizers that remember nothing."""
         torch.manual_seed(step_seed(self.recipe.train.seed, self.steps, len(self.noise) + 1))
         fresh = self._beginning().players()
+        names = [name for name in self.players if name in names]
         for name in names:
             for old, new in zip(self.players[name].modules, fresh[name].modules, strict=True):
                 old.load_state_dict(new.state_dict())
             self.optimizers[name] = make_optimizer(self.recipe.train, self.players[name], name)
-        if "generator" in names:
+        if self.family.maker in names:
             self.averaged.load_state_dict(self.family.sampler.state_dict())
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Fits what the averaged sampler draws from to the training pictures, where it has such a thing."""
+
+        def pictures() -> Iterator[tuple[Tensor, Given]]:
+            chosen = np.sort(np.random.default_rng(self.recipe.train.seed).permutation(self.dataset.train)[:SETTLED_ON])
+            for indices in np.array_split(chosen, -(-len(chosen) // self.batch)):
+                labels = None if self.dataset.labels is None else torch.from_numpy(self.dataset.labels[indices]).to(self.device)
+                yield self._read(torch.from_numpy(self.dataset.pictures[indices]).to(self.device)), self._given(labels)
+
+        self.averaged.settle(pictures(), self.recipe.train.seed)
 
     def check(self, losses: dict[str, float]) -> None:
         """DivergedError for a loss that is infinite or not a number."""
@@ -174,11 +190,11 @@ class Trainer:
     def _draw(self, player: str) -> tuple[Tensor, Given]:
         x_BHWC, labels = self.data.draw(self.drawn, self.batch)
         self.drawn += self.batch
-        self.shown += self.batch if player == "critic" else 0
+        self.shown += self.batch if player == self.family.counted else 0
         return classic(self.batch, self.recipe.data.augment, self.noise[0])(self._read(x_BHWC)), self._given(labels)
 
     def _read(self, x_BHWC: Tensor) -> Tensor:
-        return x_BHWC.permute(0, 3, 1, 2).float().div(127.5).sub(1).contiguous(memory_format=self.layout)
+        return x_BHWC.movedim(-1, 1).float().div(127.5).sub(1).contiguous(memory_format=self.layout)
 
     def _given(self, labels: Tensor | None) -> Given:
         return {"label": labels} if self.made.classes and labels is not None else {}
@@ -204,8 +220,8 @@ class Trainer:
 
     @torch.no_grad()
     def _watch(self, report: Report, at: At) -> None:
-        """Feeds the adaptive augmentation: every few steps it hears the logits and moves."""
-        if self.recipe.train.augmentation != "adaptive" or self.steps % EVERY:
+        """Feeds the adaptive augmentation: every few steps it hears the critic's logits and moves."""
+        if self.recipe.train.augmentation != "adaptive" or self.steps % EVERY or not isinstance(self.family, Adversarial):
             return
         assert self.recipe.train.kimg
         held_out = None
@@ -214,8 +230,8 @@ class Trainer:
             with self._precision():
                 held_out = self.family.score(self.family.view(self._read(x_BHWC), at, self.noise[0]), self._given(labels))
         real, fake = report.signals["critic/real"], report.signals["critic/fake"]
-        self.strength.watch(real, fake, held_out, self.recipe.model.objective == "relativistic")
-        self.strength.adjust(self.recipe, self.held_out is not None, EVERY * self.batch * self.family.steps("critic"), self.recipe.train.kimg)
+        self.strength.watch(real, fake, held_out, self.family.model.objective == "relativistic")
+        self.strength.adjust(self.recipe, self.held_out is not None, EVERY * self.recipe.pictures_per_step, self.recipe.train.kimg)
 
     def state(self) -> tuple[Tensors, dict[str, Any]]:
         """All tensors and counters that `load` needs to go on exactly."""
@@ -244,6 +260,10 @@ class Trainer:
             self.strength = AdaptiveStrength(**counters["strength"])
         except (RuntimeError, KeyError, TypeError, ValueError) as error:
             raise RunFolderError("the saved state does not fit the recipe beside it ({problem})", problem=str(error).splitlines()[0]) from None
+
+
+def _disturbing(what: Augment) -> Callable[[int, torch.Generator | None], View]:
+    return lambda count, noise: classic(count, what, noise)
 
 
 def _laid_out_like(weight: Tensor, value: Tensor) -> Tensor:

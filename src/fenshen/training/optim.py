@@ -12,7 +12,7 @@ from fenshen.schedules import annealed, burn_in
 
 def make_optimizer(train: Train, player: Player, name: str) -> torch.optim.Optimizer:
     """Adam, AdamW or RMSprop over a player's weights; fused where there is a fused kernel."""
-    assert train.lr
+    assert train.lr and train.beta1 is not None and train.beta2 is not None
     parameters = player.parameters()
     lr = (train.lr_critic or train.lr) if name == "critic" else train.lr
     if train.optimizer == "rmsprop":
@@ -24,7 +24,7 @@ def make_optimizer(train: Train, player: Player, name: str) -> torch.optim.Optim
 
 def schedule(optimizer: torch.optim.Optimizer, train: Train, name: str, at: At) -> float:
     """Sets learning rate and β2 for this moment of the plan; returns the learning rate."""
-    assert train.lr
+    assert train.lr and train.beta1 is not None and train.beta2 is not None
     lr = (train.lr_critic or train.lr) if name == "critic" else train.lr
     lr *= burn_in(train.lr_burn_in, 1.0, at.fraction, train.burn_in) * annealed(at.fraction, train.anneal_from, train.lr_end)
     for group in optimizer.param_groups:

@@ -14,14 +14,13 @@ import torch
 from torch import Tensor
 
 from fenshen.condition import Given
-from fenshen.families.base import At, Losses
-from fenshen.families.gan import GAN
+from fenshen.families.base import At, Family, Losses
 
 
 class Parts:
     """`count` copies of `family`; `threads`: how many the parts share."""
 
-    def __init__(self, family: GAN, count: int, threads: int, precision: str, device: torch.device):
+    def __init__(self, family: Family, count: int, threads: int, precision: str, device: torch.device):
         self.family, self.precision, self.device = family, precision, device
         self.copies = [family, *(_sharing(family) for _ in range(count - 1))]
         self.pool = ThreadPoolExecutor(count, "part", torch.set_num_threads, (max(1, threads // count),)) if count > 1 else None
@@ -44,7 +43,7 @@ class Parts:
         self._add_up(player)
         return Losses(_joined([part.terms for part in losses]), _joined([part.signals for part in losses]))
 
-    def _backward(self, family: GAN, player: str, x_BCS: Tensor, given: Given, at: At, noise: torch.Generator, share: float) -> Losses:
+    def _backward(self, family: Family, player: str, x_BCS: Tensor, given: Given, at: At, noise: torch.Generator, share: float) -> Losses:
         # The cache of autocast is common to all threads: with it, sums would be rounded in the order in which they finish.
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16", cache_enabled=self.pool is None):
             losses = family.losses(player, x_BCS, given, at, noise)
@@ -60,15 +59,15 @@ class Parts:
                 torch._foreach_add_([a for a, _ in pairs], [b for _, b in pairs])
 
 
-def _sharing(family: GAN) -> GAN:
-    """A copy whose weights are the family's own memory."""
+def _sharing(family: Family) -> Family:
+    """A copy whose weights and buffers are the family's own memory."""
     other = copy.deepcopy(family)
-    for mine, its in zip(other.parameters(), family.parameters(), strict=True):
+    for mine, its in zip((*other.parameters(), *other.buffers()), (*family.parameters(), *family.buffers()), strict=True):
         mine.data = its.data
     return other
 
 
-def _play(family: GAN, player: str) -> None:
+def _play(family: Family, player: str) -> None:
     """Forgets all gradients; only the player's weights will have new ones."""
     for name, other in family.players().items():
         for p in other.parameters():

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 
 from fenshen.data import Dataset
 from fenshen.data.groups import default_groups, group
 from fenshen.errors import RecipeError
-from fenshen.recipe import Gan, Recipe
+from fenshen.recipe import Adversary, Autoencoding, Gan, Model, Recipe
 from fenshen.run import Made
 
 CHANNELS = {"gray": 1, "colour": 3, "alpha": 4}
@@ -67,40 +68,61 @@ def complete(recipe: Recipe, dataset: Dataset, device: torch.device) -> Recipe:
     """The recipe with everything filled in but what the probe decides: the kimg of a plan in minutes, threads, precision, layout."""
     model, train = recipe.model, recipe.train
     _check(recipe)
-    wasserstein = model.objective in ("wgan", "wgan-gp")
-    kind = model.penalty.kind or {"relativistic": "r1+r2", "wgan-gp": "gp", "hinge": "r1", "nonsaturating": "r1"}.get(model.objective, "none")
+    adversarial, wgan = isinstance(model, Adversary), isinstance(model, Adversary) and model.objective == "wgan"
     count = len(dataset.train)
     batch = train.batch or default_batch(device, dataset.resolution, count)
     filled = {
         "data.resolution": dataset.resolution,
         "data.channels": dataset.channels,
         "model.size": model.size or default_size(device, dataset.resolution),
-        "model.penalty.kind": kind,
-        "model.penalty.gamma": default_gamma(kind, dataset.resolution) if model.penalty.gamma is None else model.penalty.gamma,
-        "model.penalty.fraction": model.penalty.fraction or default_fraction(batch),
         "model.groups": 0 if uses_labels(recipe, dataset) else _groups(model, count),
-        "model.critic_steps": model.critic_steps or (5 if wasserstein else 1),
-        "model.clip_weights": (0.01 if model.objective == "wgan" else 0.0) if model.clip_weights is None else model.clip_weights,
         "train.batch": batch,
-        "train.optimizer": train.optimizer or ("rmsprop" if model.objective == "wgan" else "adam"),
+        "train.optimizer": train.optimizer or ("rmsprop" if wgan else "adam"),
         "train.lr": train.lr or default_lr(recipe, dataset.resolution),
-        "train.augmentation": ("adaptive" if count < SMALL_SET else "off") if train.augmentation == "auto" else train.augmentation,
+        "train.beta1": (0.0 if adversarial else 0.9) if train.beta1 is None else train.beta1,
+        "train.beta2": (0.99 if adversarial else 0.999) if train.beta2 is None else train.beta2,
+        "train.augmentation": ("adaptive" if adversarial and count < SMALL_SET else "off") if train.augmentation == "auto" else train.augmentation,
         "train.device": str(device),
     }
+    if isinstance(model, Adversary):
+        filled |= _adversary(model, dataset.resolution, batch)
+    if isinstance(model, Autoencoding):
+        filled["model.latent"] = model.latent or (16 if dataset.resolution <= 32 else 64)
     if train.minutes is None and train.kimg is None:
         filled["train.minutes"] = 3.0 if recipe.data.source == "digits" else 10.0
     return recipe.set(filled)
+
+
+def _adversary(model: Adversary, resolution: int, batch: int) -> dict[str, Any]:
+    kind = model.penalty.kind or {"relativistic": "r1+r2", "wgan-gp": "gp", "hinge": "r1", "nonsaturating": "r1"}.get(model.objective, "none")
+    return {
+        "model.penalty.kind": kind,
+        "model.penalty.gamma": default_gamma(kind, resolution) if model.penalty.gamma is None else model.penalty.gamma,
+        "model.penalty.fraction": model.penalty.fraction or default_fraction(batch),
+        "model.critic_steps": model.critic_steps or (5 if model.objective in ("wgan", "wgan-gp") else 1),
+        "model.clip_weights": (0.01 if model.objective == "wgan" else 0.0) if model.clip_weights is None else model.clip_weights,
+    }
+
+
+def backward_twice(recipe: Recipe) -> bool:
+    """Whether a step differentiates a gradient, which a compiled network cannot."""
+    return isinstance(recipe.model, Adversary) and recipe.model.penalty.method == "exact" and recipe.model.penalty.kind != "none"
 
 
 def _check(recipe: Recipe) -> None:
     model, train, adapt = recipe.model, recipe.train, recipe.adapt
     if adapt.parent is None and (adapt.freeze or adapt.replay or adapt.anchor):
         raise RecipeError("the keys adapt.freeze, adapt.replay and adapt.anchor need a trained run to begin from: fenshen adapt RUN DATA")
-    if model.codes.length >= model.latent:
+    if isinstance(model, Gan) and model.codes.length >= model.latent:
         raise RecipeError("model.codes take {codes} entries of a latent of {latent}: set model.latent higher", codes=model.codes.length,
                           latent=model.latent)  # fmt: skip
-    if train.compile and model.penalty.method == "exact" and model.penalty.kind != "none":
+    if train.compile and backward_twice(recipe):
         raise RecipeError("train.compile=true cannot go backward twice: set model.penalty.method=finite, or leave train.compile out")
+    if not isinstance(model, Adversary):
+        if train.augmentation in ("adaptive", "fixed") or train.lr_critic:
+            text = "model.family={family} has no critic: leave train.augmentation and train.lr_critic out; data.augment changes the pictures"
+            raise RecipeError(text, family=model.family)
+        return
     if model.label_smoothing and model.objective not in ("minimax", "nonsaturating", "lsgan"):
         raise RecipeError("model.label_smoothing={value}: {objective} has no targets to smooth; leave it out", value=model.label_smoothing,
                           objective=model.objective)  # fmt: skip
@@ -108,9 +130,10 @@ def _check(recipe: Recipe) -> None:
 
 def default_lr(recipe: Recipe, resolution: int) -> float:
     """WGAN 5e-5 (Arjovsky 2017), WGAN-GP and the articles' networks 1e-4; else 1e-3, and half of that above 32 px."""
-    if recipe.model.objective == "wgan":
+    model = recipe.model
+    if isinstance(model, Adversary) and model.objective == "wgan":
         return 5e-5
-    if recipe.model.objective == "wgan-gp" or recipe.model.network in ("dcgan", "mlp"):
+    if isinstance(model, Adversary) and (model.objective == "wgan-gp" or model.network in ("dcgan", "mlp")):
         return 1e-4
     return 1e-3 if resolution <= 32 else 5e-4
 
@@ -133,11 +156,11 @@ def default_fraction(batch: int) -> float:
     return 0.125 if batch >= 64 else 0.25
 
 
-def _groups(model: Gan, count: int) -> int:
-    """As wished; else as many as the pictures are enough for, or none where codes are to find them."""
+def _groups(model: Model, count: int) -> int:
+    """As wished; else as many as the pictures are enough for, or none where codes or an encoder find out what there is."""
     if model.groups is not None:
         return model.groups
-    return 0 if model.codes.length else default_groups(count)
+    return 0 if not isinstance(model, Gan) or model.codes.length else default_groups(count)
 
 
 def default_gamma(kind: str, resolution: int) -> float:

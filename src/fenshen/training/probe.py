@@ -15,10 +15,11 @@ from torch import Tensor, nn
 from fenshen.data import Dataset
 from fenshen.data.batches import free_bytes
 from fenshen.errors import OutOfMemoryError, RecipeError
-from fenshen.families.gan import GAN
-from fenshen.recipe import Recipe
+from fenshen.families.build import build
+from fenshen.recipe import Adversary, Penalty, Recipe
 from fenshen.run import Made
 from fenshen.training.loop import Trainer
+from fenshen.training.plan import backward_twice
 
 SECONDS = 10.0
 MOST_PARTS = 4  # More of them wait for each other in the interpreter.
@@ -35,8 +36,7 @@ class Probed:
 
     @property
     def pictures_per_second(self) -> float:
-        assert self.recipe.train.batch and self.recipe.model.critic_steps
-        return self.recipe.train.batch * self.recipe.model.critic_steps / self.seconds_per_step
+        return self.recipe.pictures_per_step / self.seconds_per_step
 
 
 def cores() -> int:
@@ -53,7 +53,7 @@ def candidates(recipe: Recipe, device: torch.device, separable: bool) -> list[Ch
     threads = train.threads or cores()
     parts = [1] if device.type != "cpu" or not separable else sorted({min(threads, train.batch or 1, MOST_PARTS), 1}, reverse=True)
     parts = [train.parts] if train.parts else parts
-    compiled = [False, True] if device.type == "cuda" and recipe.model.penalty.method == "finite" else [False]
+    compiled = [False, True] if device.type == "cuda" and not backward_twice(recipe) else [False]
     compiled = compiled if train.compile is None else [train.compile]
 
     def layout(precision: str) -> bool:
@@ -69,7 +69,7 @@ def probe(recipe: Recipe, made: Made, dataset: Dataset, device: torch.device, se
     """Steps of every candidate in turn until the time is up. Training itself is untouched: it seeds every step anew."""
     recipe = recipe if recipe.train.kimg else recipe.set({"train.kimg": 1000.0})
     recipe = recipe.set({"train.ema_half_life_kimg": recipe.train.ema_half_life_kimg or 1.0})
-    separable = GAN(made.space, made.told, recipe.model).separable
+    separable = build(made.space, made.told, recipe.model).separable
     if (recipe.train.parts or 1) > 1 and not separable:
         raise RecipeError("train.parts={parts}: a batch cannot be split with dropout or batch normalisation; leave it out", parts=recipe.train.parts)
     end, choices = time.monotonic() + seconds, candidates(recipe, device, separable)
@@ -118,7 +118,7 @@ def _name(choice: Choice) -> str:
 def estimate_memory(recipe: Recipe, made: Made) -> int:
     """Bytes that training will take, roughly: weights, their gradients, averages and moments, and the activations of a step."""
     assert recipe.train.batch
-    family = GAN(made.space, made.told, recipe.model)
+    family = build(made.space, made.told, recipe.model)
     elements: list[int] = []
 
     def count(module: nn.Module, inputs: object, output: Tensor) -> None:
@@ -129,9 +129,10 @@ def estimate_memory(recipe: Recipe, made: Made) -> int:
             module.register_forward_hook(count)
     given = {"label": torch.zeros(2, dtype=torch.long)} if made.classes else {}
     with torch.no_grad():
-        family.score(family.sampler(torch.randn(2, recipe.model.latent), given), given)
+        family(torch.zeros(2, made.channels, *made.size), given)
     weights = sum(p.numel() for p in family.parameters())
-    penalised = 3 * (recipe.model.penalty.fraction or 1) if recipe.model.penalty.kind != "none" else 0
+    penalty = recipe.model.penalty if isinstance(recipe.model, Adversary) else Penalty(kind="none")
+    penalised = 3 * (penalty.fraction or 1) if penalty.kind != "none" else 0
     return int(4 * 5 * weights + 4 * 3 * recipe.train.batch * (sum(elements) / 2) * (1 + penalised))
 
 

@@ -27,6 +27,7 @@ from fenshen.training.plan import complete, describe, pick_device, told_data
 from fenshen.training.probe import Probed, check_memory, probe
 
 HURRY_FROM = 0.75
+SAFE = ("network", "size", "latent", "codes", "condition", "groups", "likelihood", "sigma", "prior")  # What the model is; the rest is how it learns.
 LOOK_EVERY = 16
 SAVE_SECONDS = 120.0
 MARGIN = 1.15
@@ -199,7 +200,7 @@ def safe_recipe(plan: Plan) -> Recipe:
     recipe = plan.recipe
     if plan.origin is not None:
         return recipe
-    model = {f"model.{key}": getattr(recipe.model, key) for key in ("network", "size", "latent", "codes", "condition", "groups")}
+    model = {f"model.{key}": getattr(recipe.model, key) for key in ("family", *SAFE) if key in type(recipe.model).model_fields}
     train = {f"train.{key}": getattr(recipe.train, key) for key in ("seed", "kimg", "minutes", "device")}
     return complete(Recipe(data=recipe.data).set({k: v for k, v in (model | train).items() if v is not None}), plan.dataset, plan.device)
 
@@ -234,8 +235,7 @@ def resume(run: RunFolder, watcher: Watcher, stop: Stop) -> RunFolder:
     trainer = Trainer(recipe, made, dataset, device, origin)
     trainer.load(tensors, header)
     rate = float(header["per_second"])
-    assert recipe.train.batch and recipe.model.critic_steps
-    probed = Probed(recipe, recipe.train.batch * recipe.model.critic_steps / max(rate, 1e-9), ())
+    probed = Probed(recipe, recipe.pictures_per_step / max(rate, 1e-9), ())
     plan = Plan(recipe, made, dataset, device, probed, 0, {}, origin)
     pilot = autopilot(plan, run, trainer, watcher)
     if pilot is not None:
@@ -292,7 +292,11 @@ class Session:
             if self.autopilot and not self.stop.signal and (best := self.autopilot.finish()):
                 trainer.averaged.load_state_dict(best)
             if journal.since_tick or not self.run.state.exists():
+                trainer.settle()
                 self._tick(journal, shown_before)
+            elif trainer.shown > shown_before:
+                trainer.settle()
+                self.save(shown_before)
             if not self.stop.signal:
                 journal.finish()
         return self.run
@@ -345,7 +349,10 @@ class Session:
     def _tick(self, journal: Journal, shown_before: int) -> None:
         rate = self._rate(shown_before)
         entry = journal.entry(self.elapsed, rate, rate / (self.plan.recipe.train.batch or 1))
-        self.trainer.check({k: v for k, v in entry.items() if k.startswith(("critic/", "generator/"))})
+        losses = {name: value for name, value in entry.items() if name.partition("/")[0] in self.trainer.players}
+        self.trainer.check(losses)
+        if remark := self.trainer.family.remark(losses, self.trainer.at):
+            self.watcher.said(str(remark))
         self.save(shown_before)
         journal.write(entry)
         self.watcher.ticked(entry)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from fenshen.errors import OutOfSpaceError, RecipeError
-from fenshen.families.gan import Sampler
+from fenshen.families.base import Sampler
 from fenshen.families.preference import Preference, Taste, fit
 from fenshen.generate import Order, choose_labels, noise
 from fenshen.lang import tr

@@ -20,7 +20,7 @@ from fenshen.data import Dataset
 from fenshen.errors import DataError, DivergedError, OutOfMemoryError
 from fenshen.generate import Order, generate
 from fenshen.measure.distances import frechet_distance, kid
-from fenshen.recipe import Recipe
+from fenshen.recipe import Adversary, Recipe
 from fenshen.run import read_tensors, write_tensors
 from fenshen.training.examine import encoder_of
 from fenshen.training.loop import Trainer
@@ -69,7 +69,7 @@ class Bench:
     def recipe_of(self, values: Values, plan_kimg: float) -> Recipe:
         """The complete recipe of a trial, planned for so many kimg."""
         wanted = changes(values, self.recipe)
-        if self.wanted.model.penalty.fraction is None:
+        if isinstance(self.wanted.model, Adversary) and self.wanted.model.penalty.fraction is None:
             wanted["model.penalty.fraction"] = default_fraction(int(values.get("batch", self.recipe.train.batch or 1)))
         half_life = self.wanted.train.ema_half_life_kimg
         wanted["train.ema_half_life_kimg"] = max(1.0, 0.05 * plan_kimg) if half_life is None else half_life
@@ -88,7 +88,7 @@ class Bench:
 
     def kimg(self, values: Values, seconds: float) -> float:
         """What a trial of this kind shows in that time, in whole batches."""
-        batch = int(values.get("batch", self.recipe.train.batch or 1)) * (self.recipe.model.critic_steps or 1)
+        batch = self.recipe.set({"train.batch": int(values.get("batch", self.recipe.train.batch or 1))}).pictures_per_step
         return max(1, round(seconds * self.rate(values) / batch)) * batch / 1000
 
     def train(self, recipe: Recipe, kimg: float, state: Path, stop: Stop) -> Trainer:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from fenshen.errors import FenshenError, RecipeError
-from fenshen.recipe import Recipe, Size
+from fenshen.recipe import Adversary, Recipe, Size
 from fenshen.training.loop import step_seed
 
 KEYS = {"lr": "train.lr", "critic": "train.lr_critic", "gamma": "model.penalty.gamma", "batch": "train.batch", "size": "model.size"}
@@ -53,10 +53,12 @@ def dials(recipe: Recipe, fixed: Collection[str], pictures: int, sizes: Sequence
 
     The critic's learning rate is searched as a multiple of the generator's. RecipeError where everything is fixed.
     """
-    train, gamma = recipe.train, recipe.model.penalty.gamma
+    train, critic = recipe.train, isinstance(recipe.model, Adversary)
+    gamma = recipe.model.penalty.gamma if isinstance(recipe.model, Adversary) else None
     assert train.lr and train.batch and recipe.model.size
     batches = tuple(n for n in (train.batch // 2, train.batch, 2 * train.batch) if n == train.batch or 2 <= n <= min(pictures, LARGEST_BATCH))
-    found = [_number("lr", train.lr, 8, 4), _number("critic", (train.lr_critic or train.lr) / train.lr, 4, 4)]
+    found = [_number("lr", train.lr, 8, 4)]
+    found += [_number("critic", (train.lr_critic or train.lr) / train.lr, 4, 4)] if critic else []
     found += [_number("gamma", gamma, 16, 16)] if gamma else []
     found += [Dial("batch", train.batch, choices=batches), Dial("size", recipe.model.size, choices=tuple(sizes))]
     free = [dial for dial in found if KEYS[dial.name] not in fixed and len(dial.choices) != 1]

@@ -1,0 +1,31 @@
+"""A recipe's model becomes an algorithm, and what is kept of it, here and nowhere else."""
+
+from __future__ import annotations
+
+from fenshen.condition import Told
+from fenshen.families.autoencoder import Autoencoder
+from fenshen.families.base import Family, Sampler
+from fenshen.families.gan import GAN, Generator
+from fenshen.families.vae import VAE
+from fenshen.recipe import Gan, Model, Vae
+from fenshen.space import Grid
+
+
+def build(space: Grid, told: Told, model: Model, burn_in: float = 0.0) -> Family:
+    """New networks with fresh weights, and how they are trained. `model` is complete (`fenshen.training.plan`)."""
+    match model:
+        case Gan():
+            return GAN(space, told, model, burn_in)
+        case Vae():
+            return VAE(space, told, model)
+    raise AssertionError(model)
+
+
+def build_sampler(space: Grid, told: Told, model: Model) -> Sampler:
+    """The part of a family that makes samples."""
+    match model:
+        case Gan():
+            return Generator(space, told, model)
+        case Vae():
+            return Autoencoder(space, told, model)
+    raise AssertionError(model)
