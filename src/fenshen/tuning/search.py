@@ -182,7 +182,7 @@ def begin(
     spent = time.monotonic() - began
     record = {
         "format": FORMAT, "version": __version__, "fingerprint": bench.fingerprint, "minutes": minutes, "elapsed": spent, "prepared": spent,
-        "wanted_trials": trials, "measure": bench.measure, "floor": bench.floor, "recipe": wanted.model_dump(exclude_none=True),
+        "wanted_trials": trials, "measure": bench.measure, "floor": bench.floor, "recipe": wanted.model_dump(mode="json", exclude_none=True),
         "machine": bench.machine, "ladder": asdict(shape), "dials": [asdict(dial) for dial in around],
     }  # fmt: skip
     search = Search(folder, bench, record, [], around, shape, watcher)
@@ -205,7 +205,7 @@ def _same(folder: RunFolder, wanted: Recipe, minutes: float, trials: int | None,
     """Goes on in `folder`. RunFolderError where another search is in it."""
     record = folder.read_json(FILE)
     before = record.get("recipe"), record.get("minutes"), record.get("wanted_trials")
-    if before != (wanted.model_dump(exclude_none=True), minutes, trials):
+    if before != (wanted.model_dump(mode="json", exclude_none=True), minutes, trials):
         text = "{path} holds a search that was begun in another way: name another folder with --out, or go on with it by --resume {path} alone"
         raise RunFolderError(text, path=folder.path)
     return go_on(folder.path, watcher, stop)
