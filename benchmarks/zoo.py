@@ -52,6 +52,7 @@ class Ground:
     modes: Callable[[np.ndarray], np.ndarray]
     count: int  # Of modes.
     base: dict[str, object]
+    longer: float = 1.0  # Times the budget: points are cheap.
 
 
 @dataclass(frozen=True)
@@ -63,10 +64,11 @@ class Animal:
     accident: Callable[[Trainer], None] | None = None
 
 
-def points(centers_K2: np.ndarray, seed: int = 0) -> Ground:
-    """A mixture of Gaussians in the plane as pictures of one pixel and two channels, 256 steps each."""
-    rng = np.random.default_rng(seed)
-    which = rng.integers(0, len(centers_K2), 12_000)
+def points(centers_K2: np.ndarray, first: float | None = None, seed: int = 0) -> Ground:
+    """A mixture of Gaussians in the plane as pictures of one pixel and two channels, 256 steps each; `first`: the first one's share."""
+    rng, others = np.random.default_rng(seed), len(centers_K2) - 1
+    shares = None if first is None else [first, *[(1 - first) / others] * others]
+    which = rng.choice(len(centers_K2), 12_000, p=shares)
     plane = centers_K2[which] + SPREAD * rng.standard_normal((len(which), 2))
     pictures = ((plane + 1) * 127.5).round().clip(0, 255).astype(np.uint8)[:, None, None, :]
     template = prepare(Recipe().data)
@@ -79,13 +81,13 @@ def points(centers_K2: np.ndarray, seed: int = 0) -> Ground:
         distance = np.linalg.norm(features(pictures_NHWC)[:, None] - centers_K2[None], axis=2)
         return np.where(distance.min(1) < 4 * SPREAD, distance.argmin(1), -1)
 
-    base = {"model.groups": 0, "model.condition": "none", "data.resolution": 8, "model.penalty.gamma": 0.02}
-    return Ground(dataset, Made(2, (1, 1)), features, modes, len(centers_K2), base)
+    base = {"model.groups": 0, "model.condition": "none", "data.resolution": 8, "model.penalty.gamma": 0.02, "train.batch": 256}
+    return Ground(dataset, Made(2, (1, 1)), features, modes, len(centers_K2), base, longer=2.0)
 
 
-def ring() -> Ground:
+def ring(first: float | None = None) -> Ground:
     angle = 2 * np.pi * np.arange(8) / 8
-    return points(0.7 * np.stack([np.cos(angle), np.sin(angle)], 1))
+    return points(0.7 * np.stack([np.cos(angle), np.sin(angle)], 1), first)
 
 
 def grid() -> Ground:
@@ -93,32 +95,28 @@ def grid() -> Ground:
     return points(np.stack(np.meshgrid(line, line), -1).reshape(-1, 2))
 
 
-def digits(keep: Callable[[Dataset], np.ndarray] | None = None) -> Ground:
-    """The built-in digits, not told which is which; `keep` chooses the training pictures. Seen by an encoder of all of them."""
+def digits(keep: Callable[[Dataset, np.ndarray], np.ndarray] | None = None) -> Ground:
+    """The built-in digits, not told which is which; `keep` chooses from the training pictures and from those held out, alike.
+
+    Seen by an encoder of all of them.
+    """
     dataset = prepare(Recipe().data)
     encoder = encoder_of(dataset, HERE, lambda text: None)
-    chosen = dataset if keep is None else replace(dataset, train=keep(dataset))
+    chosen = dataset if keep is None else replace(dataset, train=keep(dataset, dataset.train), held_out=keep(dataset, dataset.held_out))
 
     def modes(pictures_NHWC: np.ndarray) -> np.ndarray:
         probabilities = encoder.read(pictures_NHWC).probabilities
         assert probabilities is not None
         return probabilities.argmax(1)
 
-    base = {"model.groups": 0, "model.condition": "none", "train.augmentation": "off"}
+    base = {"model.groups": 0, "model.condition": "none"}
     recipe = complete(Recipe().set(base), chosen, HERE)
     return Ground(chosen, describe(recipe, told_data(recipe, chosen)), lambda p: encoder.read(p).features, modes, 10, base)
 
 
-def mostly_zeros(dataset: Dataset) -> np.ndarray:
-    """95 % of one class: few of all the others."""
-    assert dataset.labels is not None
-    zeros = dataset.train[dataset.labels[dataset.train] == 0]
-    others = dataset.train[dataset.labels[dataset.train] != 0]
-    return np.concatenate([zeros, np.random.default_rng(0).choice(others, len(zeros) // 19 + 9, replace=False)])
-
-
-def sixty(dataset: Dataset) -> np.ndarray:
-    return np.random.default_rng(0).choice(dataset.train, 60, replace=False)
+def sixty(dataset: Dataset, part: np.ndarray) -> np.ndarray:
+    """Few to train on, all that there are to measure with."""
+    return np.random.default_rng(0).choice(part, 60, replace=False) if part is dataset.train else part
 
 
 @torch.no_grad()
@@ -136,7 +134,7 @@ def garbage(trainer: Trainer) -> None:
 
 
 GROUNDS: dict[str, Callable[[], Ground]] = {
-    "digits": digits, "ring": ring, "grid": grid, "mostly zeros": lambda: digits(mostly_zeros), "sixty": lambda: digits(sixty),
+    "digits": digits, "ring": ring, "grid": grid, "lopsided ring": lambda: ring(0.95), "sixty": lambda: digits(sixty),
 }  # fmt: skip
 BARE = {"model.penalty.kind": "none"}
 ZOO = {
@@ -148,8 +146,8 @@ ZOO = {
     "critic too weak": Animal("digits", {"train.lr_critic": 1e-6}),
     "batch of 2": Animal("digits", {"train.batch": 2}),
     "not a number": Animal("digits", {}, poison),
-    "one class 95 %": Animal("mostly zeros", {}),
-    "60 pictures": Animal("sixty", {}),
+    "one kind 95 %, minimax": Animal("lopsided ring", BARE | {"model.objective": "minimax"}),
+    "60 pictures, as they are": Animal("sixty", {"train.augmentation": "off"}),
     "a batch of garbage": Animal("digits", {}, garbage),
     "WGAN without clipping": Animal("digits", BARE | {"model.objective": "wgan", "model.clip_weights": 0.0, "train.lr": 1e-3}),
     "penalty x10000": Animal("ring", {"model.penalty.gamma": 200.0}),
@@ -164,6 +162,7 @@ def recipe_for(ground: Ground, changes: dict[str, object], kimg: float, seed: in
 
 def train(ground: Ground, animal: Animal, kimg: float, seed: int, autopilot: bool) -> tuple[np.ndarray | None, list[str]]:
     """Pictures made at the end, None where training broke; what the autopilot said."""
+    kimg *= ground.longer
     recipe = recipe_for(ground, animal.changes, kimg, seed)
     dataset = told_data(recipe, ground.dataset)
     trainer, said = Trainer(recipe, ground.made, dataset, HERE), list[str]()

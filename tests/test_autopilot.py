@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,11 @@ from fenshen.data import prepare
 from fenshen.errors import DivergedError
 from fenshen.recipe import Recipe
 from fenshen.run import read_tensors
+from fenshen.schedules import annealed
 from fenshen.training import session
-from fenshen.training.autopilot import Autopilot, Event
+from fenshen.training.autopilot import HEARD, Autopilot, Event
 from fenshen.training.diagnosis import EVERYONE, Chart, advice, diagnose, differences, named, remedies
-from fenshen.training.examine import COUNT, Examiner, Look
+from fenshen.training.examine import COUNT, Examiner, Look, missing
 from fenshen.training.loop import Report, Trainer
 from fenshen.training.plan import complete, describe, told_data
 from fenshen.training.session import Stop
@@ -31,12 +33,20 @@ def recipe_of(**changes: object) -> Recipe:
     return complete(recipe.set({key.replace("__", "."): value for key, value in changes.items()}), prepare(recipe.data), HERE)
 
 
-def chart(kids: list[float], right: float = 0.7, gap: float = 1.0, diversity: float = 0.9, step: float = 0.01) -> Chart:
-    looks = [Look(float(i), kid, 0.01, diversity) for i, kid in enumerate(kids)]
-    return Chart({"critic": [1.0] * 50}, [right] * 20, [gap] * 20, {"critic": step}, looks)
+def look(kimg: float, kid: float, diversity: float = 0.9, never: int = 0) -> Look:
+    """Of ten kinds of pictures that are all as frequent, `never` are not made."""
+    return Look(kimg, kid, 0.01, diversity, [0] * never + [COUNT // (10 - never)] * (10 - never), [COUNT / 10] * 10)
+
+
+def chart(
+    kids: list[float], right: float = 0.7, gap: float = 1.0, diversity: float = 0.9, step: float = 0.01, never: int = 0, by_heart: float = 0.1
+) -> Chart:
+    looks = [look(float(i), kid, diversity, never) for i, kid in enumerate(kids)]
+    return Chart({"critic": [1.0] * 50}, [right] * 20, [gap] * 20, {"critic": step}, looks, [by_heart] * len(kids))
 
 
 FALLING = [10.0, 8.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0, 0.8, 0.6]
+NOISE = [0.31, 0.29, 0.3, 0.32, 0.28, 0.3, 0.31, 0.29, 0.3, 0.32, 0.28, 0.3, 0.31, 0.29, 0.3, 0.28]
 STUCK = [10.0, 9.8, 10.1, 9.9, 10.0, 9.7, 10.2, 9.9, 10.0, 9.9]
 
 
@@ -47,10 +57,15 @@ STUCK = [10.0, 9.8, 10.1, 9.9, 10.0, 9.7, 10.2, 9.9, 10.0, 9.9]
     (chart(STUCK, right=0.5, gap=0.0), "the critic loses"),
     (chart(FALLING, step=0.5), "steps too large"),
     (chart([*FALLING[:4], 3.0, 3.1, 3.0, 3.1, 3.0, 3.1, 3.0, 3.1], diversity=0.2), "mode collapse"),
+    (chart([kid / 2 for kid in FALLING], never=1), "kinds are missing"),
+    (chart([kid / 2 for kid in FALLING]), None),
+    (chart(FALLING, by_heart=0.9), "overfitting"),
+    (chart([*FALLING, *NOISE]), "plateau"),
+    (chart([*FALLING, *(0.1 + value / 50 for value in reversed(range(16)))]), None),
     (Chart(), None),
 ])  # fmt: skip
 def test_diagnoses(found: Chart, what: str | None) -> None:
-    assert diagnose(found, 0.4, recipe_of()) == what
+    assert diagnose(found, 0.4, recipe_of(train__augmentation="off")) == what
 
 
 def test_a_model_that_only_begins_is_left_alone() -> None:
@@ -68,7 +83,8 @@ def test_an_explosion_is_several_steps_far_above_the_median() -> None:
     assert seen.exploding()
 
 
-DIAGNOSES = ["broken", "exploded", "steps too large", "mode collapse", "the critic wins", "the critic loses", "nothing is learned"]
+DIAGNOSES = ["broken", "exploded", "steps too large", "mode collapse", "kinds are missing", "the critic wins", "the critic loses",
+             "nothing is learned"]  # fmt: skip
 
 
 @pytest.mark.parametrize("what", DIAGNOSES)
@@ -82,6 +98,21 @@ def test_every_diagnosis_has_a_name_a_ladder_and_a_last_word(what: str) -> None:
     assert not any(remedy.changes == ladder[-1].changes for remedy in late), "too late to begin anew"
     for remedy in ladder:
         strange.set(remedy.changes)  # Every change is one that a recipe takes.
+
+
+def test_overfitting_is_met_with_augmentation_and_only_where_there_is_none() -> None:
+    bare = recipe_of(train__augmentation="off")
+    assert diagnose(chart(FALLING, by_heart=0.9), 0.4, bare) == "overfitting"
+    (remedy,) = remedies("overfitting", bare, recipe_of(), chart(FALLING), 0.4)
+    assert diagnose(chart(FALLING, by_heart=0.9), 0.4, bare.set(remedy.changes)) is None
+
+
+def test_a_plateau_brings_the_learning_rate_down_and_the_end_nearer() -> None:
+    recipe = recipe_of(train__kimg=100.0)
+    (remedy,) = remedies("plateau", recipe, recipe_of(), chart(NOISE), 0.3)
+    shorter = recipe.set(remedy.changes).train
+    assert 30 < shorter.kimg < 50 and annealed(30 / shorter.kimg, shorter.anneal_from, shorter.lr_end) < 0.6
+    assert diagnose(chart([*FALLING, *NOISE]), 30 / shorter.kimg, recipe) is None, "once is enough"
 
 
 class Told:
@@ -171,10 +202,10 @@ def test_the_best_is_offered_when_the_last_is_worse() -> None:
     who, trainer, told = pilot(recipe_of())
     steps(who, trainer, 2)
     assert who.best_look is not None and who.best
-    who.best_look = Look(0.0, -100.0, 0.0, 1.0)
+    who.best_look = look(0.0, -100.0)
     best = who.finish()
     assert best is who.best and "kept the generator" in str(told.events[-1])
-    who.best_look = Look(0.0, 1e9, 0.0, 1.0)
+    who.best_look = look(0.0, 1e9)
     assert who.finish() is None
 
 
@@ -185,6 +216,29 @@ def test_diversity_tells_one_picture_from_all() -> None:
     real, one = dataset.pictures[some], np.repeat(dataset.pictures[dataset.train[:1]], COUNT, 0)
     assert examiner.look(0.0, real).diversity > 0.9 and examiner.look(0.0, one).diversity < 0.1
     assert examiner.look(0.0, real).kid < 0.1 < examiner.look(0.0, one).kid
+    assert missing([examiner.look(0.0, real)]) < 0.05 and missing([examiner.look(0.0, one)]) > 0.9
+
+
+def test_alike_is_alike_also_far_from_real_pictures() -> None:
+    dataset = prepare(Recipe().data)
+    examiner = Examiner(lambda pictures: pictures.reshape(len(pictures), -1) / 127.5 - 1, dataset, 0)
+    noise = np.random.default_rng(0).integers(0, 256, (COUNT, *dataset.pictures.shape[1:]), np.uint8)
+    gray = np.clip(128 + noise // 64, 0, 255).astype(np.uint8)
+    assert examiner.look(0.0, noise).diversity > 0.5 and examiner.look(0.0, gray).diversity < 0.05
+
+
+def test_a_critic_that_knows_its_pictures_by_heart_is_heard() -> None:
+    """Trained on a few pictures for long, it tells them from held-out ones; at the start it does not."""
+    recipe = recipe_of(train__kimg=4.0, train__augmentation="off")
+    _, trainer, _ = pilot(recipe)
+    few = replace(trainer.data.dataset, train=trainer.data.dataset.train[:16])  # type: ignore[union-attr]
+    trainer.data = trainer._draws(few, few.train)
+    began = trainer.ahead_of_held_out(HEARD)
+    for _ in range(60):
+        report = trainer.step()
+    gap = float((report.signals["critic/real"] - report.signals["critic/fake"]).mean())
+    learnt = trainer.ahead_of_held_out(HEARD)
+    assert began is not None and learnt is not None and abs(began) < 0.3 and learnt > max(1.0, 0.3 * gap)
 
 
 class StopAfter(session.Watcher):

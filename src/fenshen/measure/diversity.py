@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.spatial.distance import cdist
 from scipy.special import xlogy
 from scipy.stats import binom
 
@@ -57,7 +58,21 @@ def vendi_score(x_ND: ArrayLike) -> float:
     (x_ND,) = prepared("Vendi", 1, x_ND)
     directions = _unit(x_ND)
     gram = directions.T @ directions if len(x_ND) > x_ND.shape[1] else directions @ directions.T
-    values = np.linalg.eigvalsh(gram / len(x_ND))
+    return _effective(gram / len(x_ND))
+
+
+def vendi_score_of_radius(x_ND: ArrayLike, radius: float) -> float:
+    """The same with K = exp(-‖x - y‖² / radius²): samples much nearer to each other than `radius` count as one, wherever they are.
+
+    In [1, N]. Raises DataError without samples.
+    """
+    (x_ND,) = prepared("Vendi", 1, x_ND)
+    return _effective(np.exp(-cdist(x_ND, x_ND, "sqeuclidean") / radius**2) / len(x_ND))
+
+
+def _effective(matrix_NN: Array) -> float:
+    """exp(entropy) of the eigenvalues, which sum to 1."""
+    values = np.linalg.eigvalsh(matrix_NN)
     values = values[values > SMALLEST_EIGENVALUE]
     return float(np.exp(-(values * np.log(values)).sum()))
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import asdict
+from statistics import fmean
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,8 +23,8 @@ from fenshen.generate import Order, generate
 from fenshen.lang import Said, said
 from fenshen.recipe import Recipe
 from fenshen.run import Tensors
-from fenshen.training.diagnosis import Chart, Remedy, advice, diagnose, named, remedies
-from fenshen.training.examine import COST, COUNT, Examiner, Goal, Look
+from fenshen.training.diagnosis import STRETCH, Chart, Remedy, advice, diagnose, named, remedies
+from fenshen.training.examine import COST, COUNT, Examiner, Goal, Look, missing
 from fenshen.training.loop import Report, Trainer
 
 LOOKS = 50  # Looks in a run, at most.
@@ -31,6 +32,7 @@ LOOK_SEED = 2**40  # Latents that nobody else draws.
 RESCUES = 6
 SYNC_EVERY = 8  # Steps between two looks at numbers that are on another device.
 PATIENCE = 4  # Looks that a remedy is given.
+HEARD = 128  # Training pictures, and held-out ones, that the critic is asked about at every look.
 
 
 class Event(NamedTuple):
@@ -101,6 +103,7 @@ class Autopilot:
     def _look(self) -> None:
         self.chart.step = {name: _moved(old, self.trainer.players[name].parameters()) for name, old in self.before.items()}
         self.before = {}
+        self._overhear()
         if self.examiner is not None:
             self.chart.looks.append(self.examiner.look(self._kimg, self.pictures(COUNT)))
             self._check_goal()
@@ -109,6 +112,13 @@ class Autopilot:
             self._remember()
         elif self._kimg >= self.wait_until:
             self._act(found)
+
+    def _overhear(self) -> None:
+        """How much the critic knows its training pictures by heart: what it says of them and of held-out ones, beside made ones."""
+        gap = fmean(self.chart.gap) if self.chart.gap else 0.0
+        ahead = self.trainer.ahead_of_held_out(HEARD)
+        if ahead is not None and gap > 0:
+            self.chart.by_heart.append(ahead / gap)
 
     def _check_goal(self) -> None:
         until = self.trainer.recipe.autopilot.until
@@ -137,7 +147,8 @@ class Autopilot:
         self.tried[what], self.rescues = step + 1, self.rescues + 1
         self._note(named(what), remedy.said)
         self._apply(remedy)
-        self.chart = Chart(looks=self.chart.looks)
+        again = remedy.back or bool(remedy.renew)  # What was seen of other weights says nothing of these.
+        self.chart = Chart() if again else Chart(looks=self.chart.looks, by_heart=self.chart.by_heart)
         self.wait_until = self._kimg + PATIENCE * self.every
 
     def _apply(self, remedy: Remedy) -> None:
@@ -162,6 +173,13 @@ class Autopilot:
         self.events.append(Event(self._kimg, found, done))
         self.say(self.events[-1])
 
+    def numbers(self) -> dict[str, float]:
+        """What the last look saw, for the log and its curves."""
+        chart, seen = self.chart, dict[str, float]()
+        if chart.looks:
+            seen = {"look/kid": chart.looks[-1].kid, "look/diversity": chart.looks[-1].diversity, "look/missing": missing(chart.looks[-STRETCH:])}
+        return seen | ({"look/by_heart": chart.by_heart[-1]} if chart.by_heart else {})
+
     def finish(self) -> Tensors | None:
         """The best averaged generator, where the last one is clearly worse."""
         if self.examiner is None or self.best_look is None:
@@ -178,8 +196,9 @@ class Autopilot:
         tensors = {f"best.{name}": value for name, value in self.best.items()}
         tensors |= {f"healthy.{name}": value for name, value in (self.healthy[0] if self.healthy else {}).items()}
         memory = {
-            "chart": asdict(self.chart), "tried": self.tried, "rescues": self.rescues, "next_look": self.next_look, "wait_until": self.wait_until,
-            "resigned": self.resigned, "best": self.best_look and asdict(self.best_look), "events": [event.json() for event in self.events],
+            "chart": asdict(self.chart), "tried": self.tried, "rescues": self.rescues, "every": self.every, "next_look": self.next_look,
+            "wait_until": self.wait_until, "resigned": self.resigned, "best": self.best_look and asdict(self.best_look),
+            "events": [event.json() for event in self.events],
             "healthy": self.healthy[1] if self.healthy else None,
         }  # fmt: skip
         return tensors, memory
@@ -187,9 +206,9 @@ class Autopilot:
     def load(self, tensors: Tensors, memory: dict[str, Any]) -> None:
         """Takes up what `state` gave."""
         chart = memory["chart"]
-        self.chart = Chart(chart["norms"], chart["right"], chart["gap"], chart["step"], [Look(**look) for look in chart["looks"]])
+        self.chart = Chart(**chart | {"looks": [Look(**look) for look in chart["looks"]]})
         self.tried, self.rescues, self.resigned = memory["tried"], memory["rescues"], memory["resigned"]
-        self.next_look, self.wait_until = memory["next_look"], memory["wait_until"]
+        self.every, self.next_look, self.wait_until = (memory[key] for key in ("every", "next_look", "wait_until"))
         self.events = [Event.read(line) for line in memory["events"]]
         self.best_look = memory["best"] and Look(**memory["best"])
         self.best = {name.removeprefix("best."): value for name, value in tensors.items() if name.startswith("best.")}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
-from statistics import median
+from statistics import fmean, median, stdev
 from typing import Any
 
 from fenshen.lang import Said, said
 from fenshen.recipe import Adversary, Recipe
-from fenshen.training.examine import Look
+from fenshen.training.examine import Look, missing
 
 WINDOW = 100  # Steps that a running median looks back on.
 EXPLODED, IN_A_ROW = 50.0, 3  # Times the running median of a gradient's norm, so many steps in a row.
@@ -16,23 +17,34 @@ LARGE_STEP, GOOD_STEP = 0.08, 0.01  # Relative change of a player's weights in o
 SURE, LOST, WRONG = 0.97, 0.55, 0.35  # Part of the pairs that the critic orders right.
 WIDE_GAP = 10.0  # Logits between real and made, where the logistic function has long saturated.
 COLLAPSED, DIVERSE = 0.4, 0.6  # Diversity of the samples relative to real pictures.
-FAR = 0.5  # A kernel distance (standardised features): as bad as the mean picture over and over.
+FAR = 0.5  # A kernel distance (standardised features): between that of five and of twenty real digits over and over.
 STEADY = 0.9  # A distance above this part of the earlier one has not improved.
 RECENT = 3  # Looks that make up "now".
-EARLY, LATEST_RESTART = 0.15, 0.6  # Parts of the plan.
+BACK = 8  # Looks that progress is seen in.
+STRETCH = 4  # Looks that are enough to say that a kind of pictures is never made.
+NEVER_MADE, FEWER = 0.05, 0.7  # Part of the real pictures that is of such kinds; what it has to come down to in a stretch.
+PLATEAU = 8  # Looks that are compared with as many before them.
+BY_HEART = 0.6  # Part of the way from training pictures to made ones at which the critic puts held-out ones.
+EARLY, LATEST_RESTART, LATEST_CUT = 0.15, 0.6, 0.5  # Parts of the plan.
+LAST_PART = 0.25  # Of the shortened plan, when there is nothing more to gain: the learning rate comes down in it.
 LR_CUT, STRONGER = 0.5, 4.0
 EVERYONE = ("critic", "generator", "autoencoder")  # The players there may be.
 
 
 @dataclass
 class Chart:
-    """The last steps' numbers, one list per signal; `step`: each player's relative change of weights; all looks so far."""
+    """The last steps' numbers, one list per signal; `step`: each player's relative change of weights; all looks so far.
+
+    by_heart: at every look (E D(x) - E D(held out)) / (E D(x) - E D(G(z))), 0 for a critic that knows no picture by heart, 1 for one
+    that takes everything but its training pictures for made (r_v of Karras et al. 2020).
+    """
 
     norms: dict[str, list[float]] = field(default_factory=dict)
     right: list[float] = field(default_factory=list)
     gap: list[float] = field(default_factory=list)
     step: dict[str, float] = field(default_factory=dict)
     looks: list[Look] = field(default_factory=list)
+    by_heart: list[float] = field(default_factory=list)
 
     def add(self, norms: dict[str, float]) -> None:
         """One step's gradient norms."""
@@ -53,9 +65,24 @@ class Chart:
 
     @property
     def improving(self) -> bool:
-        """Whether the samples of the last looks are nearer to real pictures than those of the looks before; True while there are few."""
-        distances = [look.kid for look in self.looks]
-        return len(distances) < 2 * RECENT or median(distances[-RECENT:]) < STEADY * median(distances[-2 * RECENT : -RECENT])
+        """Whether the samples of the last looks are nearer to real pictures than those of some looks before; True while there are few."""
+        distances = [look.kid for look in self.looks[-BACK:]]
+        return len(distances) < 2 * RECENT or median(distances[-RECENT:]) < STEADY * median(distances[:RECENT])
+
+    @property
+    def missing(self) -> list[float]:
+        """Of the last two stretches of looks, the later one last: the part of real pictures whose kind samples hardly ever are."""
+        stretches = (self.looks[-2 * STRETCH : -STRETCH], self.looks[-STRETCH:])
+        return [missing(stretch) for stretch in stretches] if len(self.looks) >= 2 * STRETCH else []
+
+    @property
+    def settled(self) -> bool:
+        """Whether the last looks are no better than those before them, by more than chance (one-sided, 1.64 standard errors)."""
+        before, after = self.looks[-2 * PLATEAU : -PLATEAU], self.looks[-PLATEAU:]
+        if len(before) < PLATEAU:
+            return False
+        (old, error), (new, other) = (_mean([look.kid for look in part]) for part in (before, after))
+        return old - new < 1.64 * math.hypot(error, other)
 
     @property
     def far(self) -> bool:
@@ -72,21 +99,38 @@ def diagnose(chart: Chart, fraction: float, recipe: Recipe) -> str | None:
     """A name for what is wrong, or None. `fraction`: the part of the plan that is done."""
     if chart.step and max(chart.step.values()) > LARGE_STEP:
         return "steps too large"
-    if not chart.looks or not chart.right:
+    if not chart.looks:
         return None
-    right, gap = sum(chart.right) / len(chart.right), sum(chart.gap) / len(chart.gap)
-    stuck = fraction > EARLY / 2 and not chart.improving
-    if stuck and right > SURE and gap > WIDE_GAP:
+    if chart.right and (found := _between_players(chart, fraction, recipe)):
+        return found
+    if fraction > EARLY and chart.far and not chart.improving:
+        return "nothing is learned"
+    if EARLY < fraction < LATEST_CUT and chart.settled:
+        return "plateau"
+    return None
+
+
+def _between_players(chart: Chart, fraction: float, recipe: Recipe) -> str | None:
+    """What can only go wrong where there is a critic."""
+    right, gap, stuck = fmean(chart.right), fmean(chart.gap), not chart.improving
+    if stuck and fraction > EARLY / 2 and right > SURE and gap > WIDE_GAP:
         return "the critic wins"
-    if (stuck and chart.far and right < LOST) or (fraction > EARLY / 3 and right < WRONG):
+    if (stuck and fraction > EARLY / 2 and chart.far and right < LOST) or (fraction > EARLY / 3 and right < WRONG):
         return "the critic loses"
     diverse = median(look.diversity for look in chart.looks[-RECENT:])
     was_diverse = max(look.diversity for look in chart.looks) > DIVERSE
-    if diverse < COLLAPSED and len(chart.looks) > RECENT and (was_diverse or (fraction > EARLY and not chart.improving)):
+    if diverse < COLLAPSED and len(chart.looks) > RECENT and (was_diverse or (stuck and fraction > EARLY)):
         return "mode collapse"
-    if fraction > EARLY and chart.far and not chart.improving:
-        return "nothing is learned"
+    if fraction > EARLY and not chart.far and chart.missing and chart.missing[1] > max(NEVER_MADE, FEWER * chart.missing[0]):
+        return "kinds are missing"
+    if len(chart.by_heart) >= RECENT and median(chart.by_heart[-RECENT:]) > BY_HEART and recipe.train.augmentation == "off":
+        return "overfitting"
     return None
+
+
+def _mean(values: list[float]) -> tuple[float, float]:
+    """Mean and its standard error."""
+    return fmean(values), stdev(values) / math.sqrt(len(values))
 
 
 @dataclass(frozen=True)
@@ -107,11 +151,17 @@ def remedies(what: str, recipe: Recipe, safe: Recipe, chart: Chart, fraction: fl
         case "steps too large":
             found = [_shorter_steps(recipe, chart)] * 2
         case "mode collapse":
-            found = [_penalized(recipe, safe, back=True), _new_critic()]
+            found = [_penalized(recipe, safe, back=True), _new_critic(back=True)]
+        case "kinds are missing":
+            found = [*_relativistic(recipe, safe), _new_critic()]
         case "the critic wins":
             found = [_penalized(recipe, safe), _noisy(recipe)]
         case "the critic loses":
             found = [_sharper_critic(recipe, safe)]
+        case "overfitting":
+            return [_augmented()]
+        case "plateau":
+            return [_shortened(recipe, fraction)]
         case _:
             found = []
     last = differences(recipe, safe)
@@ -126,7 +176,8 @@ def differences(recipe: Recipe, safe: Recipe) -> dict[str, Any]:
     changes = {}
     for key in ("model.objective", "model.penalty", "model.critic_steps", "model.clip_weights", "model.label_smoothing", "model.instance_noise",
                 "model.l1", "model.l2", "train.batch", "train.optimizer", "train.lr", "train.lr_critic", "train.beta1", "train.beta2",
-                "train.clip_norm", "train.weight_decay"):  # fmt: skip
+                "train.clip_norm", "train.clip_value", "train.weight_decay", "train.lr_end", "train.anneal_from", "train.lr_burn_in", "train.burn_in",
+                "train.beta2_start", "train.ema_half_life_kimg", "train.augmentation", "train.augmentation_cap"):  # fmt: skip
         section, name = key.split(".")
         if name not in type(getattr(recipe, section)).model_fields:
             continue
@@ -167,8 +218,16 @@ def _penalized(recipe: Recipe, safe: Recipe, back: bool = False) -> Remedy:
     return Remedy(said("gradient penalty up to {gamma}", gamma=f"{gamma:.2g}"), changes)
 
 
-def _new_critic() -> Remedy:
-    return Remedy(said("back to the last diverse state, and a new critic"), back=True, renew=("critic",))
+def _new_critic(back: bool = False) -> Remedy:
+    """One that has not got used to what is made."""
+    text = said("back to the last diverse state, and a new critic") if back else said("a new critic")
+    return Remedy(text, back=back, renew=("critic",))
+
+
+def _relativistic(recipe: Recipe, safe: Recipe) -> list[Remedy]:
+    """The default objective and penalty, where they are others: pairs of real and made pictures leave no kind out (Sun et al. 2020)."""
+    changes = {key: value for key, value in differences(recipe, safe).items() if key in ("model.objective", "model.penalty", "model.critic_steps")}
+    return [Remedy(said("the default objective and gradient penalty"), changes)] if changes else []
 
 
 def _noisy(recipe: Recipe) -> Remedy:
@@ -183,6 +242,17 @@ def _sharper_critic(recipe: Recipe, safe: Recipe) -> Remedy:
     penalty = safe.model.penalty.model_dump(exclude_none=True)
     changes = {"train.lr_critic": lr, "model.clip_weights": 0.0, "model.penalty": penalty, "model.instance_noise": 0.0}
     return Remedy(said("its learning rate up to {lr}, and nothing but the default penalty holds it back", lr=f"{lr:.2g}"), changes)
+
+
+def _augmented() -> Remedy:
+    return Remedy(said("what it sees is augmented from now on, as much as is needed and no more"), {"train.augmentation": "adaptive"})
+
+
+def _shortened(recipe: Recipe, fraction: float) -> Remedy:
+    """The learning rate comes down from here, and training ends early: a plan of which the last part is left."""
+    assert recipe.train.kimg
+    kimg = round(recipe.train.kimg * fraction / (1 - LAST_PART), 3)
+    return Remedy(said("the learning rate comes down from here, and training ends at {kimg} kimg", kimg=f"{kimg:.1f}"), {"train.kimg": kimg})
 
 
 def _lr(recipe: Recipe) -> float:
@@ -206,12 +276,18 @@ def named(what: str) -> Said:
             return said("every step changes the weights too much")
         case "mode collapse":
             return said("the samples have become alike (mode collapse)")
+        case "kinds are missing":
+            return said("some kinds of pictures are never made")
         case "the critic wins":
             return said("the critic tells every pair apart and teaches the generator nothing")
         case "the critic loses":
             return said("the critic tells nothing apart, though the samples are far from real pictures")
         case "nothing is learned":
             return said("the samples are far from real pictures, and come no nearer")
+        case "overfitting":
+            return said("the critic knows its training pictures by heart")
+        case "plateau":
+            return said("the samples have not come nearer to real pictures for {looks} looks", looks=PLATEAU)
     raise AssertionError(what)
 
 
@@ -220,7 +296,7 @@ def advice(what: str) -> Said:
     match what:
         case "broken" | "exploded" | "steps too large":
             return said("nothing is left to try; next: train with a learning rate ten times smaller (--set train.lr=…)")
-        case "mode collapse":
+        case "mode collapse" | "overfitting" | "kinds are missing":
             return said("nothing is left to try; next: give it more pictures, or pictures that are more alike")
         case "the critic wins":
             return said("nothing is left to try; next: give it more pictures, or turn augmentation on (--set train.augmentation=adaptive)")

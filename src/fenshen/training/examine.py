@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +14,14 @@ from fenshen.data import Dataset, cache
 from fenshen.data.items import digest
 from fenshen.lang import tr
 from fenshen.measure.distances import frechet_distance, kid
+from fenshen.measure.diversity import vendi_score_of_radius
 from fenshen.measure.encoders import VERSION, Encoder, feature_count, train_encoder
 from fenshen.run import read_tensors, write_tensors
 
 COUNT = 256  # Pictures made for one look.
 REAL = 1000  # Real ones they are compared with.
-CLUSTERS = 32
+CLUSTERS, RARE = 32, 0.1
+ALIKE = 0.7
 COST = 0.3  # Pictures made per real picture shown: about 4 % of the time, since making one is a ninth of a step.
 MOST_SEEN = 40_000  # Pictures that the encoder is trained on.
 MOST_EXACT = 2000  # Pictures on either side of a Fréchet distance during training.
@@ -44,21 +46,24 @@ def encoder_of(dataset: Dataset, device: torch.device, say: Callable[[str], None
 
 @dataclass(frozen=True)
 class Look:
-    """`kid`: kernel distance to the training pictures, with its standard error; `diversity`: 0 one kind only, 1 as real pictures."""
+    """`kid`: kernel distance to the training pictures, with its standard error; `diversity`: 0 all alike, 1 as various as real pictures;
+    `kinds`: samples in each cluster of real pictures; `due`: how many there should be."""
 
     kimg: float
     kid: float
     error: float
     diversity: float
+    kinds: list[int]
+    due: list[float]
 
 
 class Examiner:
     """Compares made pictures with a fixed part of the training pictures, in the standardised features of a frozen encoder.
 
-    Standardised, so that a distance means the same everywhere: samples that are all the mean picture are at about 0.1 to 1.
+    Standardised, so that a distance means about the same everywhere: of digits, five pictures over and over are at 0.8, twenty at 0.2.
 
-    Diversity is the effective number of k-means clusters of real pictures that samples fall into, exp(entropy), relative to
-    as many real pictures; after the bins of Richardson & Weiss 2018 (NDB).
+    Diversity is the effective number of different samples (Vendi score, Friedman & Dieng 2023), relative to that of as many real
+    pictures. Kinds are k-means clusters of real pictures, after the bins of Richardson & Weiss 2018 (NDB).
     """
 
     def __init__(self, features: Callable[[np.ndarray], np.ndarray], dataset: Dataset, seed: int):
@@ -72,15 +77,24 @@ class Examiner:
         self.real = (real - self.center) / self.spread
         clusters = max(2, min(CLUSTERS, len(self.real) // 8))
         self.clusters = KMeans(clusters, n_init=1, random_state=seed).fit(self.real)
-        labels, rng = self.clusters.labels_, np.random.default_rng(seed)
-        self.kinds = float(np.mean([_effective(rng.choice(labels, COUNT), clusters) for _ in range(10)]))
+        self.due = (COUNT * np.bincount(self.clusters.labels_, minlength=clusters) / len(self.real)).tolist()
+        rng = np.random.default_rng(seed)
+        some = self.real[rng.choice(len(self.real), COUNT)]
+        self.radius = ALIKE * float(np.sqrt(2 * self.real.var(0).sum()))  # Part of the root mean square distance of two real pictures.
+        self.variety = vendi_score_of_radius(some, self.radius) - 1
 
     def look(self, kimg: float, pictures_NHWC: np.ndarray) -> Look:
         """What `pictures_NHWC` (uint8) look like now."""
         made = (self.features(pictures_NHWC) - self.center) / self.spread
         distance, error = kid(made, self.real)
-        diversity = _effective(self.clusters.predict(made), self.clusters.n_clusters) / self.kinds
-        return Look(kimg, distance, error, diversity)
+        kinds = np.bincount(self.clusters.predict(made), minlength=len(self.due)).tolist()
+        return Look(kimg, distance, error, (vendi_score_of_radius(made, self.radius) - 1) / self.variety, kinds, self.due)
+
+
+def missing(looks: Sequence[Look]) -> float:
+    """The part of real pictures whose kind samples hardly ever are: less than a tenth as often as they should, in all these looks."""
+    made, due = (np.sum([getattr(look, name) for look in looks], 0) for name in ("kinds", "due"))
+    return float(due[made < RARE * due].sum() / due.sum())
 
 
 class Goal:
@@ -96,10 +110,3 @@ class Goal:
     def times_floor(self, pictures_NHWC: np.ndarray) -> float:
         """Of `count` made pictures (uint8)."""
         return frechet_distance(self.features(pictures_NHWC), self.held_out) / self.floor
-
-
-def _effective(labels: np.ndarray, clusters: int) -> float:
-    """exp(entropy) of how the labels are spread."""
-    shares = np.bincount(labels, minlength=clusters) / len(labels)
-    shares = shares[shares > 0]
-    return float(np.exp(-(shares * np.log(shares)).sum()))

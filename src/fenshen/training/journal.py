@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from fenshen.families.codes import places, steps
 from fenshen.generate import Order, generate
 from fenshen.media.image import animate, grid, save_picture
 from fenshen.run import RunFolder, enough_space
+from fenshen.training.autopilot import Event
 from fenshen.training.loop import Report, Trainer
 from fenshen.writing import stamp_of
 
@@ -30,6 +32,7 @@ class Journal:
         self.run, self.trainer = run, trainer
         self.sums: dict[str, Tensor] = {}
         self.counts: dict[str, int] = defaultdict(int)
+        self.told = len(run.events())  # Of the autopilot's events, those that TensorBoard has.
         self.board = SummaryWriter(str(run.path / "tensorboard"), purge_step=trainer.shown)
         lines = [line for line in run.log() if line["shown"] <= trainer.shown]
         with enough_space(run.path / "log.jsonl"):
@@ -59,8 +62,8 @@ class Journal:
             "augmentation": trainer.view.strength, "lr": trainer.optimizers[trainer.family.maker].param_groups[0]["lr"], **means,
         }  # fmt: skip
 
-    def write(self, entry: dict[str, Any]) -> None:
-        """log.jsonl, TensorBoard, and the grid of samples."""
+    def write(self, entry: dict[str, Any], events: Sequence[Event] = ()) -> None:
+        """log.jsonl, TensorBoard, and the grid of samples. `events`: all that the autopilot has done so far."""
         path = self.run.path / "log.jsonl"
         with enough_space(path):
             with open(path, "a", encoding="utf-8") as file:
@@ -68,6 +71,9 @@ class Journal:
             for name, value in entry.items():
                 if isinstance(value, float) and np.isfinite(value):
                     self.board.add_scalar(name, value, self.trainer.shown)
+            for event in events[self.told :]:
+                self.board.add_text("autopilot", str(event), round(1000 * event.kimg))
+            self.told = len(events)
             picture = self.grid()
             self.run.samples.mkdir(exist_ok=True)
             save_picture(picture, self.run.samples / f"{self.trainer.shown:09d}.png", stamp=stamp_of(self.run.path.resolve().name))

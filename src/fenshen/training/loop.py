@@ -226,12 +226,24 @@ class Trainer:
         assert self.recipe.train.kimg
         held_out = None
         if self.held_out is not None and self.steps % HELD_OUT_EVERY == 0:
-            x_BHWC, labels = self.held_out.draw(self.steps // HELD_OUT_EVERY * self.batch, self.batch)
-            with self._precision():
-                held_out = self.family.score(self.family.view(self._read(x_BHWC), at, self.noise[0]), self._given(labels))
+            held_out = self._logits(self.held_out, self.steps // HELD_OUT_EVERY * self.batch, self.batch, at)
         real, fake = report.signals["critic/real"], report.signals["critic/fake"]
         self.strength.watch(real, fake, held_out, self.family.model.objective == "relativistic")
         self.strength.adjust(self.recipe, self.held_out is not None, EVERY * self.recipe.pictures_per_step, self.recipe.train.kimg)
+
+    @torch.no_grad()
+    def _logits(self, pictures: Batches | Replayed, position: int, count: int, at: At) -> Tensor:
+        assert isinstance(self.family, Adversarial)
+        x_BHWC, labels = pictures.draw(position, count)
+        with self._precision():
+            return self.family.score(self.family.view(self._read(x_BHWC), at, self.noise[0]), self._given(labels))
+
+    def ahead_of_held_out(self, count: int) -> float | None:
+        """E D(x) of the training pictures that come next, minus that of as many held-out ones; None without those or without a critic."""
+        if self.held_out is None or not isinstance(self.family, Adversarial):
+            return None
+        train, held_out = (self._logits(pictures, self.drawn, count, self.at).float().mean() for pictures in (self.data, self.held_out))
+        return float(train - held_out)
 
     def state(self) -> tuple[Tensors, dict[str, Any]]:
         """All tensors and counters that `load` needs to go on exactly."""

@@ -136,7 +136,7 @@ def make_plan(recipe: Recipe, watcher: Watcher) -> Plan:
     by_clock = recipe.train.kimg is None
     recipe = probed.recipe if recipe.train.kimg else probed.recipe.set({"train.kimg": planned_kimg(recipe, probed)})
     if not _wanted_half_life(recipe, probed):
-        recipe = recipe.set({"train.ema_half_life_kimg": max(1.0, 0.05 * (recipe.train.kimg or 0))})
+        recipe = recipe.set({"train.ema_half_life_kimg": default_half_life(recipe)})
     trainer = Trainer(recipe, made, dataset, torch.device("cpu"))
     parameters = {name: sum(p.numel() for p in player.parameters()) for name, player in trainer.players.items()}
     return Plan(recipe, made, dataset, device, probed, memory, parameters, origin, by_clock)
@@ -150,6 +150,11 @@ def planned_kimg(recipe: Recipe, probed: Probed) -> float:
 
 def _wanted_half_life(recipe: Recipe, probed: Probed) -> bool:
     return recipe.train.ema_half_life_kimg is not None and recipe.train.ema_half_life_kimg != probed.recipe.train.ema_half_life_kimg
+
+
+def default_half_life(recipe: Recipe) -> float:
+    """Of the averaged weights, in kimg: a twentieth of the plan."""
+    return max(1.0, 0.05 * (recipe.train.kimg or 0))
 
 
 @contextlib.contextmanager
@@ -202,7 +207,8 @@ def safe_recipe(plan: Plan) -> Recipe:
         return recipe
     model = {f"model.{key}": getattr(recipe.model, key) for key in ("family", *SAFE) if key in type(recipe.model).model_fields}
     train = {f"train.{key}": getattr(recipe.train, key) for key in ("seed", "kimg", "minutes", "device")}
-    return complete(Recipe(data=recipe.data).set({k: v for k, v in (model | train).items() if v is not None}), plan.dataset, plan.device)
+    safe = complete(Recipe(data=recipe.data).set({k: v for k, v in (model | train).items() if v is not None}), plan.dataset, plan.device)
+    return safe.set({"train.ema_half_life_kimg": default_half_life(recipe)})
 
 
 def _write_beginnings(run: RunFolder, plan: Plan) -> None:
@@ -340,7 +346,7 @@ class Session:
     def _show(self, report: Report, shown_before: int) -> None:
         losses = {name: float(value) for name, value in report.losses.items()}
         self.trainer.check(losses)
-        rate, kimg, plan_kimg = self._rate(shown_before), self.trainer.shown / 1000, self.plan.recipe.train.kimg or 0.0
+        rate, kimg, plan_kimg = self._rate(shown_before), self.trainer.shown / 1000, self.trainer.recipe.train.kimg or 0.0
         left = (plan_kimg - kimg) * 1000 / max(rate, 1e-9)
         if self.plan.recipe.train.minutes:
             left = min(left, self.plan.recipe.train.minutes * 60 - self.elapsed)
@@ -354,7 +360,9 @@ class Session:
         if remark := self.trainer.family.remark(losses, self.trainer.at):
             self.watcher.said(str(remark))
         self.save(shown_before)
-        journal.write(entry)
+        if self.autopilot is not None:
+            entry |= self.autopilot.numbers()
+        journal.write(entry, self.autopilot.events if self.autopilot else [])
         self.watcher.ticked(entry)
 
     def save(self, shown_before: int) -> None:
