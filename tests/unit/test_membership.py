@@ -64,6 +64,10 @@ def test_true_positives_of_gaussians() -> None:
     assert true_positive_rate(scores(0, 4000), scores(1, 100_000)).value == pytest.approx(0.01, abs=0.005)
 
 
+def test_a_rate_of_few_members_only_needs_many_others() -> None:
+    assert true_positive_rate(np.array([9.0, -9.0]), scores(1, 100)).value == 0.5
+
+
 @pytest.mark.parametrize(("hits", "count"), [(0, 10), (10, 10), (3, 50), (1, 1)])
 def test_clopper_pearson(hits: int, count: int) -> None:
     expected = binomtest(hits, count).proportion_ci(method="exact")
@@ -73,7 +77,7 @@ def test_clopper_pearson(hits: int, count: int) -> None:
 @pytest.mark.parametrize(("measure", "needed"), [(member_auc, 2), (true_positive_rate, 100)])
 def test_too_few_or_broken_scores_are_refused(measure, needed: int) -> None:
     few, enough = scores(0, needed - 1), scores(1, needed)
-    for pair in ((few, enough), (enough, few)):
+    for pair in ((few, enough), (enough, few)) if measure is member_auc else ((enough, few),):
         with pytest.raises(DataError, match=f"it takes {needed} or more"):
             measure(*pair)
     with pytest.raises(DataError, match="not numbers"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from fenshen.run import RunFolder
 
 GUESSING = 0.5
 SLIGHT, STRONG = 0.6, 0.75  # Area under the curve.
+CERTAIN = 0.05  # Of the members found at 1 % false alarms: five times what guessing finds.
+SAMPLES = 4000  # Pictures made at least: who has a run can make as many as they like.
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,9 @@ def audit(run: RunFolder, device: str, seed: int, say: Say) -> Audit:
     """Membership inference with what the model itself says of a picture (whoever has the whole run) and with the distance to the nearest
     sample (whoever has samples only), on training pictures and as many held-out ones; and the search for copies. Writes audit.json."""
     subject = Subject.open(run, device, None, seed, say)
-    others = subject.held_out_indices
+    subject = replace(subject, count=max(subject.count, SAMPLES))
+    others = np.random.default_rng(seed).permutation(subject.held_out_indices)
     members = np.sort(subject.order[: len(others)])
-    others = others[: len(members)]
     say(tr("comparing {count} training pictures with as many held-out ones", count=len(members)))
     family = load_family(run, subject.recipe, subject.made, device)
     inside = [familiarity(family, subject.dataset.pictures[i], told_labels(subject, i), device) for i in (members, others)]
@@ -69,37 +71,48 @@ def audit(run: RunFolder, device: str, seed: int, say: Say) -> Audit:
     by = tr("the critic's logit") if isinstance(family, Adversarial) else tr("the model's own likelihood")
     attacks = (_attack(by, *inside), _attack(tr("distance to the nearest made picture"), *near))
     found = copying(subject)
-    said = (*(_in_words(attack) for attack in attacks), *sentences(found, subject.count), *_advice(attacks, found.copied))
+    said = (*(sentence for attack in attacks for sentence in _in_words(attack)), *sentences(found, subject.count), *_advice(attacks, found.copied))
     result = Audit(run.path.resolve().name, len(members), attacks, found.numbers(), said, run.path / "audit.json")
     run.write_json("audit.json", result.json())
     return result
 
 
 def _attack(name: str, members: np.ndarray, others: np.ndarray) -> Attack:
+    """The area is of as many others as there are members; the threshold of the false alarms is better known from all others."""
     try:
         rate = true_positive_rate(members, others)
     except DataError:
         rate = None
-    return Attack(name, member_auc(members, others), rate)
+    return Attack(name, member_auc(members, others[: len(members)]), rate)
 
 
-def _in_words(attack: Attack) -> str:
-    auc = attack.auc
+def _in_words(attack: Attack) -> list[str]:
+    """Of most pictures, and of those few that are given away for certain though most are not."""
+    auc, found = attack.auc, attack.true_positives
     values = {"name": attack.name, "auc": f"{auc.value:.2f}", "low": f"{auc.low:.2f}", "high": f"{auc.high:.2f}"}
+    text = "By {name} a stranger cannot tell whether a picture was in the training set (AUC {auc}, {low} … {high}; 0.5 is guessing)."
     if auc.low > STRONG:
-        return tr("By {name} a stranger can tell for most pictures whether they were in the training set (AUC {auc}, {low} … {high}).", **values)
-    if auc.low > SLIGHT:
-        return tr("By {name} a stranger can often tell whether a picture was in the training set (AUC {auc}, {low} … {high}).", **values)
-    if auc.low > GUESSING:
-        return tr("By {name} a stranger guesses a little better than chance whether a picture was in the training set (AUC {auc}, {low} … {high}).",
-                  **values)  # fmt: skip
-    return tr("By {name} a stranger cannot tell whether a picture was in the training set (AUC {auc}, {low} … {high}; 0.5 is guessing).", **values)
+        text = "By {name} a stranger can tell for most pictures whether they were in the training set (AUC {auc}, {low} … {high})."
+    elif auc.low > SLIGHT:
+        text = "By {name} a stranger can often tell whether a picture was in the training set (AUC {auc}, {low} … {high})."
+    elif auc.low > GUESSING:
+        text = "By {name} a stranger guesses a little better than chance whether a picture was in the training set (AUC {auc}, {low} … {high})."
+    said = [tr(text, **values)]
+    if _certain(attack) and found is not None:
+        text = "By {name} {percent} % of the training pictures are recognized almost for certain (1 % false alarms)."
+        said.append(tr(text, name=attack.name, percent=f"{100 * found.value:.0f}"))
+    return said
+
+
+def _certain(attack: Attack) -> bool:
+    """Whether some members are given away, whatever the others are."""
+    return attack.true_positives is not None and attack.true_positives.low > CERTAIN
 
 
 def _advice(attacks: tuple[Attack, ...], copied: bool) -> list[str]:
     inside, samples = attacks
-    if copied or samples.auc.low > SLIGHT:
+    if copied or samples.auc.low > SLIGHT or _certain(samples):
         return [tr("Do not give away this run or its pictures: they show training pictures.")]
-    if inside.auc.low > SLIGHT:
+    if inside.auc.low > SLIGHT or _certain(inside):
         return [tr("Pictures may be shown; keep the folder state/ to yourself: it knows the training pictures.")]
     return [tr("Nothing found here is a proof of privacy: another attack may see more.")]

@@ -113,7 +113,7 @@ def _gate_in_words(scores: Iterable[Score], gated: list[Score], keep: float) -> 
 
 
 def verdict(evaluation: Evaluation, found: Copying, count: int) -> list[str]:
-    """Quality, variety, copying and the critic's memory, each in a sentence."""
+    """Quality, variety, copying and the critic's memory, each in a sentence; copies come first, because they are praised by the other scores."""
     times = evaluation.times_floor
     if times is None:
         said = [tr("Too few pictures to say how good the result is in numbers: look at the samples.")]
@@ -126,7 +126,9 @@ def verdict(evaluation: Evaluation, found: Copying, count: int) -> list[str]:
         elif times <= FAIR:
             text = "On the way: {times} times the distance that real pictures have from each other; more time would help."
         said = [tr(text, times=f"{times:.1f}")]
-    return [*said, *_variety(evaluation.scores), *sentences(found, count), *_memory(evaluation.critic)]
+    said += _variety(evaluation.scores)
+    copies = sentences(found, count)
+    return [*([*copies, *said] if found.copied else [*said, *copies]), *_memory(evaluation.critic)]
 
 
 def _variety(scores: Iterable[Score]) -> list[str]:

@@ -53,7 +53,8 @@ def measures() -> list[Measure]:
         return {"mind": Interval(value, max(0.0, value + spread.low - spread.value), value + spread.high - spread.value)}
 
     def neighbours(a: Read, b: Read) -> dict[str, Interval]:
-        return intervals(lambda x, y: asdict(precision_recall(x, y)), a.features, b.features, rounds=ROUNDS, share=0.25, least=0)
+        found = intervals(lambda x, y: asdict(precision_recall(x, y)), a.features, b.features, rounds=ROUNDS, share=0.25, least=0)
+        return {name: one if name == "density" else replace(one, high=min(one.high, 1.0)) for name, one in found.items()}
 
     def variety(a: Read, b: Read) -> dict[str, Interval]:
         return {"vendi": interval(lambda x, _: vendi_score(x), a.features, b.features, rounds=ROUNDS, least=1)}

@@ -18,13 +18,13 @@ from fenshen.measure.distances import Array
 from fenshen.measure.intervals import Interval
 
 
-def _scores(least: int, members: ArrayLike, others: ArrayLike) -> list[Array]:
+def _scores(least: tuple[int, int], members: ArrayLike, others: ArrayLike) -> list[Array]:
     arrays = [np.asarray(scores, np.float64) for scores in (members, others)]
-    for scores in arrays:
+    for scores, needed in zip(arrays, least, strict=True):
         assert scores.ndim == 1
-        if len(scores) < least:
+        if len(scores) < needed:
             measure = tr("membership inference")
-            raise DataError("too few samples for {measure}: {count}; it takes {needed} or more", measure=measure, needed=least, count=len(scores))
+            raise DataError("too few samples for {measure}: {count}; it takes {needed} or more", measure=measure, needed=needed, count=len(scores))
         if np.isnan(scores).any():
             raise DataError("membership inference: some scores are not numbers")
     return arrays
@@ -37,7 +37,7 @@ def member_auc(members_N: ArrayLike, others_M: ArrayLike) -> Interval:
     variance is 0; then the bound is the exact one for as many successes in a row as the smaller set has samples. Raises DataError
     with fewer than 2 scores.
     """
-    members, others = _scores(2, members_N, others_M)
+    members, others = _scores((2, 2), members_N, others_M)
     n, m = len(members), len(others)
     ranks = rankdata(np.concatenate([members, others]))
     above_N = (ranks[:n] - rankdata(members)) / m  # Share of others below each member.
@@ -54,9 +54,9 @@ def true_positive_rate(members_N: ArrayLike, others_M: ArrayLike, false_positive
     """The share of members above a threshold that at most `false_positive_rate` of the others exceed. Carlini et al. 2022, section IV.
 
     The 95 % interval is Clopper & Pearson's, for the threshold found; guessing gives `false_positive_rate`. Raises DataError with
-    fewer scores than it takes for one false positive (100 for 1 %).
+    fewer others than it takes for one false positive (100 for 1 %).
     """
-    members, others = _scores(math.ceil(1 / false_positive_rate), members_N, others_M)
+    members, others = _scores((1, math.ceil(1 / false_positive_rate)), members_N, others_M)
     threshold = np.sort(others)[::-1][int(false_positive_rate * len(others))]
     hits = int((members > threshold).sum())
     return Interval(hits / len(members), *clopper_pearson(hits, len(members)))
