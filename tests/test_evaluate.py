@@ -166,6 +166,7 @@ def test_only_comparable_scores_are_compared(evaluation: fenshen.api.Evaluation)
     assert comparable(mine, mine) and not comparable(mine, mine | {"encoder": "0"}) and not comparable(mine, mine | {"fingerprint": "0"})
     low, high = ({"name": "kid", "value": v, "low": v - 1, "high": v + 1, "better": "lower"} for v in (1.0, 9.0))
     assert clearly_better(low, high) is True and clearly_better(high, low) is False and clearly_better(low, low) is None
+    assert clearly_better(low | {"samples": 100}, high | {"samples": 200}) is None, "of different numbers of pictures"
     assert compared({"scores": [low]}, {"scores": [high]})[0][1].endswith("*")
 
 

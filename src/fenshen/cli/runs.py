@@ -109,6 +109,10 @@ def _show_scores(speaker: Speaker, reports: list[dict[str, Any] | None], columns
         speaker.say(tr("Scores: measured on different pictures or by different encoders; such numbers cannot be compared."))
     else:
         speaker.table(tr("Scores; * clearly better"), compared(first, second), columns)
+        counts = [report["scores"][0]["samples"] for report in (first, second)]
+        if counts[0] != counts[1]:
+            text = "Measured with {first} and with {second} made pictures: nothing is called better; measure both with the same --count."
+            speaker.say(tr(text, first=counts[0], second=counts[1]))
 
 
 def _flat(values: dict[str, Any], before: str = "") -> dict[str, Any]:

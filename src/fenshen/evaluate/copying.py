@@ -70,8 +70,8 @@ def sentences(found: Copying, count: int) -> list[str]:
 
 
 def contact_sheet(subject: Subject, found: Copying) -> np.ndarray:
-    """The made pictures nearest to a training picture, each above that one; uint8 (H, W, C)."""
-    rest = np.argsort(found.nearest.distance[:, 0], kind="stable")
+    """The made pictures that are nearest to one training picture and to no other, each above that one; uint8 (H, W, C)."""
+    rest = np.argsort(found.nearest.nearness, kind="stable")
     first = [int(i) for i in found.copies.made] if found.copies.found else []
     chosen = list(dict.fromkeys([*first, *map(int, rest)]))[:PAIRS]
     made = subject.pictures[chosen]

@@ -25,7 +25,7 @@ from fenshen.recipe import Evaluate
 from fenshen.run import RunFolder
 from fenshen.training.autopilot import Event
 
-GRID = 64
+GRID, COLUMNS = 64, 8
 CURVES = ("critic/", "generator/", "autoencoder/", "augmentation", "lr", "kid", "diversity")
 EXCELLENT, GOOD, FAIR = 2.0, 6.0, 25.0  # Times the floor.
 GATED = ("frechet", "precision", "recall", "vendi")  # Distance and diversity, before and after.
@@ -165,7 +165,7 @@ def _page(subject: Subject, seen: Subject, evaluation: Evaluation, found: Copyin
     events = [Event.read(line) for line in subject.run.events()]
     return Page(
         title=evaluation.run, verdict=evaluation.verdict, scores=evaluation.scores, classes=class_shares(subject),
-        grid=grid(subject.pictures[:GRID], None, flatten=True), neighbours=contact_sheet(subject, found),
+        grid=grid(subject.pictures[:GRID], COLUMNS, flatten=True), neighbours=contact_sheet(subject, found),
         copying=sentences(found, subject.count), curves=curves, events=[(event.kimg, str(event)) for event in events],
         facts=_facts(seen, evaluation, log), recipe=subject.recipe.toml(),
     )  # fmt: skip
@@ -218,7 +218,12 @@ def comparable(first: dict[str, Any], second: dict[str, Any]) -> bool:
 
 
 def clearly_better(first: dict[str, Any], second: dict[str, Any]) -> bool | None:
-    """Whether the first of two comparable scores is better, and their intervals do not overlap; None where nobody can tell."""
+    """Whether the first of two comparable scores is better, and their intervals do not overlap; None where nobody can tell.
+
+    Nobody can of different numbers of pictures: most scores hang on them.
+    """
+    if any(first.get(side) != second.get(side) for side in ("samples", "reals")):
+        return None
     spreads = [(score["low"], score["high"]) for score in (first, second)]
     if any(value is None for spread in spreads for value in spread) or first["better"] == "close":
         return None

@@ -33,6 +33,12 @@ class Nearest:
     index: Index
     distance: Array
 
+    @property
+    def nearness(self) -> Array:
+        """Distance to the nearest over the mean distance to all K (N), in [0, 1]: 0 is a copy, 1 is no nearer to one than to others."""
+        mean = self.distance.mean(1)
+        return np.divide(self.distance[:, 0], mean, out=np.zeros(len(mean)), where=mean > 0)
+
 
 @dataclass(frozen=True)
 class DataCopying:
@@ -146,20 +152,14 @@ def copies(made: Nearest, held_out: Nearest, false_alarm: float = 0.01) -> Copie
     hypergeometric distribution, exactly, however few there are. `found`: so many are less probable than `false_alarm`, hence said
     of at most that share of models that copy nothing. Raises DataError with fewer than 5 training samples.
     """
-    suspects, chance = _nearer(_relative(made), _relative(held_out))
-    n, m = len(made.index), len(held_out.index)
-    p_value = float(hypergeom.sf(len(suspects) - 1, n + m, n, len(suspects) + chance))
-    return Copies(suspects, made.index[suspects, 0], len(suspects) / n, (chance + 1) / (m + 1), p_value, p_value < false_alarm)
-
-
-def _relative(found: Nearest) -> Array:
-    """Distance to the nearest over the mean distance to the five nearest (N), in [0, 1]."""
-    count = found.distance.shape[1]
+    count = made.distance.shape[1]
     if count < NEIGHBOURS:
         raise DataError("too few samples for {measure}: {count}; it takes {needed} or more",
                         measure=tr("the search for copies"), needed=NEIGHBOURS, count=count)  # fmt: skip
-    mean = found.distance[:, :NEIGHBOURS].mean(1)
-    return np.divide(found.distance[:, 0], mean, out=np.zeros(len(mean)), where=mean > 0)
+    suspects, chance = _nearer(made.nearness, held_out.nearness)
+    n, m = len(made.index), len(held_out.index)
+    p_value = float(hypergeom.sf(len(suspects) - 1, n + m, n, len(suspects) + chance))
+    return Copies(suspects, made.index[suspects, 0], len(suspects) / n, (chance + 1) / (m + 1), p_value, p_value < false_alarm)
 
 
 def _nearer(made_N: Array, held_out_M: Array) -> tuple[Index, int]:
