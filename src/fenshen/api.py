@@ -10,6 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from fenshen.control import directions, editing, explain, moving
+from fenshen.control.answer import Answer
+from fenshen.control.hand import Hand
+from fenshen.control.hand import Stop as Place
+from fenshen.control.inversion import Search
 from fenshen.data import Report
 from fenshen.data import look as look_at
 from fenshen.errors import DataError, RecipeError
@@ -31,6 +36,7 @@ from fenshen.tuning.search import Tuned
 from fenshen.writing import stamp_of, write_grid, write_npz
 
 __all__ = [
+    "Answer",
     "Audit",
     "Distances",
     "Evaluation",
@@ -38,6 +44,7 @@ __all__ = [
     "Plan",
     "Report",
     "Run",
+    "Search",
     "Stop",
     "Tuned",
     "Watcher",
@@ -152,6 +159,44 @@ class Run:
     def distances(self, count: int | None = None, seed: int = 0, *, device: str = "auto", watcher: Watcher | None = None) -> Distances:
         """Of an adapted run: how far its pictures are from the old and the new ones, before and after; writes adapt.json."""
         return distances(self.folder, str(pick_device(device)), count, seed, (watcher or Watcher()).said)
+
+    def hand(self, device: str = "auto", watcher: Watcher | None = None) -> Hand:
+        """The run opened for control: its latents, its pictures, its knobs."""
+        return Hand.open(self.folder, device, (watcher or Watcher()).said)
+
+    def interpolate(self, *stops: Place, device: str = "auto", watcher: Watcher | None = None, **wishes: Any) -> Answer:
+        """A path through pictures, by number (`17`, `"1:17"` of seed 1) or file; wishes as in `fenshen.control.moving.interpolate`."""
+        return moving.interpolate(self.hand(device, watcher), stops, **wishes)
+
+    def traverse(self, start: Place = 0, *, device: str = "auto", watcher: Watcher | None = None, **wishes: Any) -> Answer:
+        """One knob at a time from one picture; wishes as in `fenshen.control.moving.traverse`."""
+        return moving.traverse(self.hand(device, watcher), start, **wishes)
+
+    def mix(self, coarse: Place, fine: Place, *, device: str = "auto", watcher: Watcher | None = None, **wishes: Any) -> Answer:
+        """What is strong of one picture and what is fine of another; wishes as in `fenshen.control.moving.mix`."""
+        return moving.mix(self.hand(device, watcher), coarse, fine, **wishes)
+
+    def directions(self, name: str | None = None, *, device: str = "auto", watcher: Watcher | None = None, **wishes: Any) -> Answer:
+        """Finds directions and stores them with the run; with a `name` the one that examples or a label stand for.
+
+        wishes as in `find_directions` and `name_direction` of `fenshen.control.directions`.
+        """
+        hand = self.hand(device, watcher)
+        return directions.find_directions(hand, **wishes) if name is None else directions.name_direction(hand, name, **wishes)
+
+    def invert(self, source: str | os.PathLike[str], *, device: str = "auto", watcher: Watcher | None = None, **wishes: Any) -> Answer:
+        """The latents of a picture, or of all in a folder; wishes as in `fenshen.control.editing.invert_picture`."""
+        return editing.invert_picture(self.hand(device, watcher), os.fspath(source), **wishes)
+
+    def edit(
+        self, start: Place, turns: dict[str, float], *, device: str = "auto", watcher: Watcher | None = None, **wishes: Any
+    ) -> Answer:
+        """A picture with directions turned, `run.edit("me.png", {"smiling": 1.5})`; wishes as in `fenshen.control.editing.edit`."""
+        return editing.edit(self.hand(device, watcher), start, list(turns.items()), **wishes)
+
+    def explain(self, start: Place = 0, *, device: str = "auto", watcher: Watcher | None = None, **wishes: Any) -> Answer:
+        """Which knob changes which pixels, and how disentangled the latent is; wishes as in `fenshen.control.explain.explain`."""
+        return explain.explain(self.hand(device, watcher), start, **wishes)
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -7,6 +7,8 @@ data.json              what it was trained on: fingerprint, counts, classes, fil
 log.jsonl  samples/  tensorboard/
 adapt.json             of an adapted run: its parent, and how far it is from the old and the new pictures
 preference.safetensors which latents are liked, where wishes were taught
+directions.safetensors directions in the latent that were found; directions.json ranks them
+control/               what was made by turning them
 autopilot.jsonl        what the autopilot did, and why
 report.html report.json  how good it is
 """

@@ -43,7 +43,7 @@ def write_folder(stream: Stream, folder: Path, suffix: str, classes: Sequence[st
     if not replace and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise RecipeError("{path} exists already and is not empty: name another one with --out", path=folder)
     part = folder.with_name(f".{folder.name}.part")
-    with _writing(folder):
+    with writable(folder):
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
         try:
@@ -78,7 +78,7 @@ def write_grid(stream: Stream, path: Path, columns: int | None, count: int, stam
             most = LARGEST_GRID // side**2
             raise RecipeError("a grid of {count} pictures is too large: at most {most}; a folder takes any number", count=count, most=most)
         parts.append(pictures)
-    with _writing(path):
+    with writable(path):
         save_picture(grid(np.concatenate(parts), columns, flatten=True), path, stamp=stamp)
     return count
 
@@ -87,7 +87,7 @@ def write_npz(stream: Stream, path: Path, count: int, stamp: dict[str, str]) -> 
     """`images` and `labels`, compressed, one batch in memory at a time; the stamp is the archive's comment."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     labels: list[np.ndarray] = []
-    with _writing(path):
+    with writable(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -122,7 +122,7 @@ def _header(file: IO[bytes], shape: tuple[int, ...], dtype: np.dtype) -> None:
 
 
 @contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def writable(path: Path) -> Iterator[None]:
     """Turns what a disk can refuse into errors that say what to do."""
     try:
         yield

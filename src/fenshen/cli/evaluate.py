@@ -40,7 +40,7 @@ def evaluate(
 
     speaker = Speaker(json)
     result = api.load(run).evaluate(
-        count, seed, keep=keep, encoder=encoder, encoder_weights=encoder_weights, device=device or "auto", watcher=_saying(speaker)
+        count, seed, keep=keep, encoder=encoder, encoder_weights=encoder_weights, device=device or "auto", watcher=saying(speaker)
     )
     if not json:
         speaker.table(tr("Scores"), table(result), columns())
@@ -59,7 +59,7 @@ def audit(
     from fenshen import api
 
     speaker = Speaker(json)
-    result = api.load(run).audit(seed, device=device or "auto", watcher=_saying(speaker))
+    result = api.load(run).audit(seed, device=device or "auto", watcher=saying(speaker))
     for sentence in result.verdict:
         speaker.say(sentence)
     for attack in result.attacks:
@@ -70,7 +70,7 @@ def audit(
     speaker.answer(result.json())
 
 
-def _saying(speaker: Speaker) -> Watcher:
+def saying(speaker: Speaker) -> Watcher:
     from fenshen.api import Watcher
 
     class Saying(Watcher):

@@ -45,7 +45,7 @@ def tune(
     json: Json = False,
 ) -> None:  # fmt: skip
     from fenshen import api
-    from fenshen.cli.evaluate import _saying
+    from fenshen.cli.evaluate import saying
 
     flags = {"DATA": data, "--minutes": minutes, "--recipe": recipe, "--set": changes, "--size": size, "--trials": trials, "--device": device,
              "--seed": seed, "--out": out}  # fmt: skip
@@ -53,7 +53,7 @@ def tune(
         text = "--resume goes on with the data and the recipe that the search began with: leave {flags} out, or begin a new search without --resume"
         raise RecipeError(text, flags=", ".join(given))
     speaker, stopping = Speaker(json), api.Stop()
-    watcher = _saying(speaker)
+    watcher = saying(speaker)
     speaker.say(tr("Reading the pictures and timing a few steps, about 15 seconds …"))
     try:
         if resume is not None:

@@ -86,6 +86,9 @@ class Autoencoder(Sampler):
         """Samples x_BCS by way of the middle of their posterior."""
         return self.space.hard(self(self.encode(x_BCS, given).mean_BD, given).float())
 
+    def guess(self, x_BCS: Tensor, given: Given) -> Tensor:
+        return self.encode(x_BCS, given).mean_BD
+
     def evidence(self, x_BCS: Tensor, given: Given) -> Tensor:
         """log p(x | z) - KL(q(z | x) ‖ N(0, I)) at z = μ, (B,): the ELBO without its noise."""
         posterior = self.encode(x_BCS, given)

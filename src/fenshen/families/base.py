@@ -87,6 +87,10 @@ class Sampler(nn.Module):
         """Samples x_BCS in [-1, 1] from noise."""
         return self.space.hard(self(self.place(z_BD, given, truncation), given).float())
 
+    def guess(self, x_BCS: Tensor, given: Given) -> Tensor | None:
+        """The latents that samples stand for, where it has an encoder that says so at once."""
+        return None
+
     def settle(self, pictures: Iterable[tuple[Tensor, Given]], seed: int) -> None:
         """Once the weights stand: fits what it draws from to real samples, where it has such a thing."""
 
