@@ -116,7 +116,7 @@ class Adversary(Model):
 class Autoencoding(Model):
     """An encoder and a decoder, with a small latent between them."""
 
-    network: Literal["conv", "residual"] = Field("conv", description="plain 3×3 convolutions, or residual blocks")
+    network: Literal["conv", "residual", "mlp"] = Field("conv", description="plain 3×3 convolutions, residual blocks, or mlp (dense layers)")
     latent: Annotated[int, Field(ge=1, le=1024)] | None = Field(None, description="length of the latent vector z; derived from the resolution")
     likelihood: Literal["gaussian", "bernoulli", "fixed"] = Field(
         "gaussian", description="of a pixel: gaussian (σ learned), bernoulli (black or white), fixed (σ given)"
@@ -138,9 +138,22 @@ class Gan(Adversary):
 
 
 class Vae(Autoencoding):
-    """Variational family: an encoder and a decoder under one bound of the likelihood."""
+    """Variational family: an encoder and a decoder under one bound of the likelihood, or with a grid of codes between them."""
 
     family: Literal["vae"] = "vae"
+    quantizer: Literal["none", "vq", "fsq"] = Field("none", description="vq, fsq: a grid of codes in place of the latent vector")
+    codebook: Literal[256, 1024, 4096] = Field(256, description="about how many different codes")
+    halvings: Annotated[int, Field(ge=0, le=6)] | None = Field(None, description="how often a side is halved on the way to the codes; derived")
+
+
+class VaeGan(Autoencoding, Adversary):
+    """Both: a variational autoencoder whose decoder also plays against a critic."""
+
+    family: Literal["vaegan"] = "vaegan"
+    network: Literal["conv", "residual"] = Field("conv", description="plain 3×3 convolutions, or residual blocks")
+    features: Fraction = Field(0.5, description="part of the reconstruction that is judged in the critic's features, the rest in pixels")
+    adversarial: NotNegative = Field(0.8, description="pull of the critic on what is made, as a multiple of that of the reconstruction")
+    adversarial_from: Fraction = Field(0.1, description="part of the plan in which the decoder hears the reconstruction alone")
 
 
 def _family_of(model: Any) -> str:
@@ -148,8 +161,8 @@ def _family_of(model: Any) -> str:
     return str(model.get("family", "gan")) if isinstance(model, dict) else model.family
 
 
-AnyModel = Annotated[Annotated[Gan, Tag("gan")] | Annotated[Vae, Tag("vae")], Discriminator(_family_of)]
-FAMILIES: dict[str, type[Model]] = {"gan": Gan, "vae": Vae}
+AnyModel = Annotated[Annotated[Gan, Tag("gan")] | Annotated[Vae, Tag("vae")] | Annotated[VaeGan, Tag("vaegan")], Discriminator(_family_of)]
+FAMILIES: dict[str, type[Model]] = {"gan": Gan, "vae": Vae, "vaegan": VaeGan}
 
 
 class Train(Section):

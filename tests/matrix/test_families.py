@@ -24,6 +24,11 @@ MODELS: dict[str, dict[str, Any]] = {
     "vae": {"family": "vae", "latent": 8},
     "vae bernoulli": {"family": "vae", "latent": 8, "likelihood": "bernoulli", "free_bits": 0.05},
     "vae residual": {"family": "vae", "latent": 8, "network": "residual"},
+    "vae mlp": {"family": "vae", "latent": 8, "network": "mlp"},
+    "vaegan": {"family": "vaegan", "latent": 8} | CRITIC,
+    "vaegan residual": {"family": "vaegan", "latent": 8, "network": "residual", "likelihood": "bernoulli", "objective": "hinge"} | CRITIC,
+    "vae vq": {"family": "vae", "quantizer": "vq", "halvings": 2},
+    "vae fsq": {"family": "vae", "quantizer": "fsq", "halvings": 1, "network": "residual"},
 }
 
 

@@ -15,14 +15,19 @@ from torch import Tensor
 from fenshen.condition import Given, Label, Told
 from fenshen.families.base import WIDTHS, Sampler
 from fenshen.families.mixture import Mixture
-from fenshen.likelihoods import kl_to_normal, likelihood, log_normal
-from fenshen.nets.encoders import Encoder
-from fenshen.nets.generators import generator
+from fenshen.likelihoods import Likelihood, kl_to_normal, likelihood, log_normal
+from fenshen.nets.encoders import decoder, encoder
 from fenshen.recipe import Autoencoding
 from fenshen.space import Grid
 
 ACTIVE = 0.01  # Variance over samples of the posterior's mean, above which a unit is active (Burda et al. 2015, section 5.2).
 LEAST_LOG_SIGMA, MOST_LOG_SIGMA = -7.0, 3.0
+
+
+def groups_of(told: Told) -> int:
+    """How many priors there are to choose from by label: as many as classes of the only label, or 0."""
+    labels = [what.classes for what in told.values() if isinstance(what, Label)]
+    return labels[0] if len(labels) == 1 else 0
 
 
 @dataclass(frozen=True)
@@ -43,18 +48,32 @@ class Posterior:
         return kl_to_normal(self.mean_BD, self.log_sigma_BD)
 
 
-class Autoencoder(Sampler):
+class Encoding(Sampler):
+    """What can also say which latents stand for a given sample."""
+
+    likelihood: Likelihood
+
+    def reconstruct(self, x_BCS: Tensor, given: Given) -> Tensor:
+        """Samples x_BCS by way of their latents."""
+        raise NotImplementedError
+
+    def label_of(self, given: Given) -> Tensor | None:
+        """What picks a prior: the only label, where the model is told one."""
+        names = list(self.knows.labels)
+        return given[names[0]] if len(names) == 1 else None
+
+
+class Autoencoder(Encoding):
     """q(z | x, c), p(x | z, c) and the prior that is sampled, as one thing: what is averaged, saved, and generates."""
 
     def __init__(self, space: Grid, told: Told, model: Autoencoding):
         assert model.size and model.latent
         super().__init__(space, told, model.latent)
         width, given, channels = WIDTHS[model.size], self.knows.vector_length, self.knows.grid_channels
-        self.encoder = Encoder(space, model.network, given, width, 2 * model.latent, grid_channels=channels)
-        self.decoder = generator(space, model.network, model.latent + given, width, grid_channels=channels)
+        self.encoder = encoder(space, model.network, given, width, 2 * model.latent, grid_channels=channels)
+        self.decoder = decoder(space, model.network, model.latent + given, width, grid_channels=channels)
         self.likelihood = likelihood(model.likelihood, model.sigma)
-        labels = [what.classes for what in told.values() if isinstance(what, Label)]
-        self.prior = Mixture(model.latent, labels[0] if len(labels) == 1 else 0)
+        self.prior = Mixture(model.latent, groups_of(told))
         self.wanted = model.prior
 
     def encode(self, x_BCS: Tensor, given: Given) -> Posterior:
@@ -68,6 +87,11 @@ class Autoencoder(Sampler):
         c_BD, grid_BCS = self.knows(given)
         return self.decoder(h_BD if c_BD is None else torch.cat([h_BD, c_BD], 1), grid_BCS)
 
+    @property
+    def last_weight(self) -> Tensor:
+        """Of the layer that the decoder ends in."""
+        return [weight for name, weight in self.decoder.named_parameters() if name.endswith("leave.weight")][-1]
+
     def forward(self, h_BD: Tensor, given: Given) -> Tensor:
         """E[x | z, c]."""
         return self.space.soft(self.likelihood.mean(self.decode(h_BD, given)))
@@ -76,14 +100,9 @@ class Autoencoder(Sampler):
         z_BD = self.prefer(z_BD, given)
         return self.prior.place(z_BD, self.label_of(given), truncation) if self.wanted == "mixture" else z_BD * truncation
 
-    def label_of(self, given: Given) -> Tensor | None:
-        """What picks a mixture: the only label, where the model is told one."""
-        names = list(self.knows.labels)
-        return given[names[0]] if len(names) == 1 else None
-
     @torch.no_grad()
     def reconstruct(self, x_BCS: Tensor, given: Given) -> Tensor:
-        """Samples x_BCS by way of the middle of their posterior."""
+        """By way of the middle of the posterior."""
         return self.space.hard(self(self.encode(x_BCS, given).mean_BD, given).float())
 
     def guess(self, x_BCS: Tensor, given: Given) -> Tensor:

@@ -6,8 +6,10 @@ from fenshen.condition import Told
 from fenshen.families.autoencoder import Autoencoder
 from fenshen.families.base import Family, Sampler
 from fenshen.families.gan import GAN, Generator
+from fenshen.families.quantized import Codec, QuantizedVAE
 from fenshen.families.vae import VAE
-from fenshen.recipe import Gan, Model, Vae
+from fenshen.families.vaegan import VAEGAN
+from fenshen.recipe import Gan, Model, Vae, VaeGan
 from fenshen.space import Grid
 
 
@@ -16,8 +18,12 @@ def build(space: Grid, told: Told, model: Model, burn_in: float = 0.0) -> Family
     match model:
         case Gan():
             return GAN(space, told, model, burn_in)
-        case Vae():
+        case Vae(quantizer="none"):
             return VAE(space, told, model)
+        case Vae():
+            return QuantizedVAE(space, told, model)
+        case VaeGan():
+            return VAEGAN(space, told, model, burn_in)
     raise AssertionError(model)
 
 
@@ -26,6 +32,10 @@ def build_sampler(space: Grid, told: Told, model: Model) -> Sampler:
     match model:
         case Gan():
             return Generator(space, told, model)
+        case Vae(quantizer="none"):
+            return Autoencoder(space, told, model)
         case Vae():
+            return Codec(space, told, model)
+        case VaeGan():
             return Autoencoder(space, told, model)
     raise AssertionError(model)

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 COMPONENTS = 10
+ROUNDS = 50  # Of expectation-maximisation, at most.
 MOST_GROUPS = 64  # With more labels than this, one mixture serves them all.
 ENOUGH = 20  # Latents per component and dimension that a group of its own takes.
 EDGE = 1e-7  # Uniform numbers are kept so far from 0 and 1.
@@ -94,8 +95,8 @@ def _fitted(h_ND: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray, np.nda
 
     count = max(1, min(COMPONENTS, len(h_ND) // (ENOUGH * h_ND.shape[1])))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Not converged after 100 rounds is good enough.
-        model = GaussianMixture(count, covariance_type="full", reg_covar=1e-4, random_state=seed).fit(h_ND)
+        warnings.simplefilter("ignore")  # Not converged after so many rounds is good enough.
+        model = GaussianMixture(count, covariance_type="full", reg_covar=1e-4, max_iter=ROUNDS, random_state=seed).fit(h_ND)
     weights, means = np.zeros(COMPONENTS), np.zeros((COMPONENTS, h_ND.shape[1]))
     scales = np.tile(np.eye(h_ND.shape[1]), (COMPONENTS, 1, 1))
     weights[:count], means[:count], scales[:count] = model.weights_, model.means_, np.linalg.cholesky(model.covariances_)

@@ -66,17 +66,22 @@ class Pyramid(nn.Module):
         self.judge = Judge(features, given, dropout)
 
     def forward(self, x_BCS: Tensor, given_BD: Tensor | None = None, grid_BCS: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        return self.look(x_BCS, given_BD, grid_BCS)[:2]
+
+    def look(self, x_BCS: Tensor, given_BD: Tensor | None = None, grid_BCS: Tensor | None = None) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """The same, and the features of every size on the way, the largest first."""
         if grid_BCS is not None:
             x_BCS = torch.cat([x_BCS, grid_BCS], 1)
-        x_BCS = self.enter(pad(x_BCS, self.sizes[0]))
+        x_BCS, levels = self.enter(pad(x_BCS, self.sizes[0])), []
         x_BCS = x_BCS if self.residual else lrelu(x_BCS)
         for i, block in enumerate(self.blocks):
             x_BCS = block(x_BCS)
+            levels.append(x_BCS)
             if i + 1 < len(self.sizes):
                 x_BCS = downsample(x_BCS, factors(self.sizes[i + 1], self.sizes[i]))
         h_BD = self.gather(x_BCS.flatten(2)).flatten(1) if self.residual else x_BCS.flatten(1)
         h_BD = lrelu(self.dense(h_BD))
-        return self.judge(h_BD, given_BD), h_BD
+        return self.judge(h_BD, given_BD), h_BD, levels
 
 
 class ArticleConvolutional(nn.Module):

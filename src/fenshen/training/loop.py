@@ -33,7 +33,7 @@ from fenshen.training.optim import limit_gradients, make_optimizer, schedule
 from fenshen.training.parts import Parts
 
 HELD_OUT_EVERY = 8
-SETTLED_ON = 20_000  # Pictures that a sampler is fitted to when training is over.
+SETTLED_ON = 10_000  # Pictures that a sampler is fitted to when training is over.
 
 
 def step_seed(seed: int, step: int, part: int = 0) -> int:

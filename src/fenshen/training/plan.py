@@ -10,7 +10,7 @@ import torch
 from fenshen.data import Dataset
 from fenshen.data.groups import default_groups, group
 from fenshen.errors import RecipeError
-from fenshen.recipe import Adversary, Autoencoding, Gan, Model, Recipe
+from fenshen.recipe import Adversary, Autoencoding, Gan, Model, Recipe, Vae
 from fenshen.run import Made
 
 CHANNELS = {"gray": 1, "colour": 3, "alpha": 4}
@@ -88,6 +88,8 @@ def complete(recipe: Recipe, dataset: Dataset, device: torch.device) -> Recipe:
         filled |= _adversary(model, dataset.resolution, batch)
     if isinstance(model, Autoencoding):
         filled["model.latent"] = model.latent or (16 if dataset.resolution <= 32 else 64)
+    if isinstance(model, Vae):
+        filled["model.halvings"] = (2 if dataset.resolution <= 64 else 3) if model.halvings is None else model.halvings
     if train.minutes is None and train.kimg is None:
         filled["train.minutes"] = 3.0 if recipe.data.source == "digits" else 10.0
     return recipe.set(filled)

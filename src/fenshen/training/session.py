@@ -298,10 +298,10 @@ class Session:
             if self.autopilot and not self.stop.signal and (best := self.autopilot.finish()):
                 trainer.averaged.load_state_dict(best)
             if journal.since_tick or not self.run.state.exists():
-                trainer.settle()
+                self._settle()
                 self._tick(journal, shown_before)
             elif trainer.shown > shown_before:
-                trainer.settle()
+                self._settle()
                 self.save(shown_before)
             if not self.stop.signal:
                 journal.finish()
@@ -351,6 +351,12 @@ class Session:
         if self.plan.recipe.train.minutes:
             left = min(left, self.plan.recipe.train.minutes * 60 - self.elapsed)
         self.watcher.stepped(kimg, plan_kimg, rate, max(0.0, left), losses)
+
+    def _settle(self) -> None:
+        """What comes after training is not counted as such."""
+        before = time.monotonic()
+        self.trainer.settle()
+        self.began += time.monotonic() - before
 
     def _tick(self, journal: Journal, shown_before: int) -> None:
         rate = self._rate(shown_before)

@@ -1,0 +1,102 @@
+"""Whole runs of the variational families: exact resume, what is kept, what is said where there is no critic, volumes."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import fenshen
+from fenshen.errors import RecipeError
+from fenshen.families.autoencoder import Autoencoder
+from fenshen.families.quantized import Codec
+from fenshen.run import read_tensors
+from fenshen.training.session import Stop, Watcher
+
+FAST = {"train.ticks": 2, "train.threads": 1, "train.precision": "fp32", "train.batch": 16, "autopilot": "off", "evaluate.report": False}
+VAE, VAEGAN = {"model.family": "vae"}, {"model.family": "vaegan", "model.adversarial_from": 0.2}
+KINDS = {
+    "vae": FAST | VAE,
+    "vae, two parts": FAST | VAE | {"train.parts": 2, "train.threads": 2, "train.precision": "bf16"},
+    "vq": FAST | VAE | {"model.quantizer": "vq"},
+    "vaegan": FAST | VAEGAN,
+    "vaegan, two parts": FAST | VAEGAN | {"train.parts": 2, "train.threads": 2, "train.augmentation_strength": 0.5},
+}
+
+
+class StopAtOnce(Watcher):
+    """Asks for a clean stop at the first tick."""
+
+    def __init__(self, stop: Stop):
+        self.stop = stop
+
+    def ticked(self, entry: dict) -> None:
+        self.stop.signal = signal.SIGINT
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_five_and_five_steps_are_ten(name: str, tmp_path: Path) -> None:
+    whole = fenshen.train(kimg=0.16, changes=KINDS[name], out=tmp_path / "whole")
+    stop = Stop()
+    part = fenshen.train(kimg=0.16, changes=KINDS[name], out=tmp_path / "part", stop=stop, watcher=StopAtOnce(stop))
+    assert 0 < read_tensors(part.folder.state)[1]["steps"] < 10
+    fenshen.resume(part.path)
+    (one, header), (other, other_header) = (read_tensors(r.folder.state) for r in (whole, part))
+    assert header["steps"] == other_header["steps"] == 10
+    assert set(one) == set(other) and all(torch.equal(one[k], other[k]) for k in one)
+    assert whole.folder.weights.read_bytes() == part.folder.weights.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> fenshen.Run:
+    return fenshen.train(kimg=0.32, changes=FAST | VAE, out=tmp_path_factory.mktemp("module") / "run")
+
+
+def test_what_is_sampled_is_kept_with_the_weights(run: fenshen.Run) -> None:
+    sampler, made, _ = run.folder.load_sampler()
+    assert isinstance(sampler, Autoencoder) and sampler.prior.fitted and sampler.prior.groups == len(made.classes) == 10
+    assert sampler.wanted == "mixture"
+
+
+def test_same_seed_same_picture_whatever_the_count(run: fenshen.Run) -> None:
+    assert np.array_equal(run.generate(70, seed=3).images[:20], run.generate(20, seed=3).images)
+
+
+def test_a_run_without_a_critic_says_so(run: fenshen.Run, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="no critic"):
+        run.generate(4, keep=0.5)
+    with pytest.raises(RecipeError, match="no critic"):
+        fenshen.train(kimg=0.1, changes=FAST | VAE | {"train.augmentation": "adaptive"}, out=tmp_path / "no")
+
+
+def test_stopped_right_after_a_save_it_still_knows_what_to_sample(tmp_path: Path) -> None:
+    stop = Stop()
+    part = fenshen.train(kimg=0.32, changes=FAST | VAE, out=tmp_path / "part", stop=stop, watcher=StopAtOnce(stop))
+    sampler = part.folder.load_sampler()[0]
+    assert isinstance(sampler, Autoencoder) and sampler.prior.fitted
+
+
+def test_the_autopilot_mends_a_family_without_critic(tmp_path: Path) -> None:
+    """Without a critic, the signals that need none still work: a learning rate far too high is seen and mended."""
+    run = fenshen.train(kimg=0.8, changes=FAST | VAE | {"autopilot": "on", "train.lr": 3.0}, out=tmp_path / "run")
+    assert run.folder.events() and all(np.isfinite(value) for line in run.log() for value in line.values())
+
+
+def test_codes_are_used_and_pictures_come_back(tmp_path: Path) -> None:
+    run = fenshen.train(kimg=1.6, changes=FAST | VAE | {"model.quantizer": "vq", "train.lr": 2e-3}, out=tmp_path / "run")
+    sampler = run.folder.load_sampler()[0]
+    assert isinstance(sampler, Codec)
+    used, perplexity = sampler.used()
+    assert used > 0.1 and perplexity > 5
+    last, first = run.log()[-1], run.log()[0]
+    assert last["autoencoder/squared_error"] < first["autoencoder/squared_error"]
+
+
+def test_an_adapted_vae_begins_with_its_parent(run: fenshen.Run, tmp_path: Path) -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (40, 8, 8), np.uint8)
+    np.savez(tmp_path / "new.npz", images=pictures, labels=np.array(["new", "0"])[np.arange(40) % 2])
+    child = run.adapt(tmp_path / "new.npz", kimg=0.16, changes=FAST | {"adapt.anchor": 0.1}, out=tmp_path / "child")
+    assert set(child.classes) == {*run.classes, "new"} and child.generate(4).images.shape == (4, 8, 8, 1)
