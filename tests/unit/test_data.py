@@ -359,6 +359,15 @@ def test_two_processes_prepare_at_once(tmp_path: Path, own_cache: Path) -> None:
     assert len(list(own_cache.glob("set-*"))) == 1 and not list(own_cache.glob("*.part"))
 
 
+def test_what_was_chosen_and_is_named_later_is_not_prepared_again(tmp_path: Path, own_cache: Path) -> None:
+    folder, said = write_folder(tmp_path / "in", files(5)), []
+    chosen = prepare(data(folder))
+    named = prepare(data(folder, resolution=chosen.resolution, channels=chosen.channels), say=said.append)
+    assert not said and named.fingerprint == chosen.fingerprint and np.array_equal(named.pictures, chosen.pictures)
+    assert len(list(own_cache.glob("set-*"))) == 1
+    assert prepare(data(folder, resolution=chosen.resolution, channels=chosen.channels, fit="pad")).fingerprint != chosen.fingerprint
+
+
 def _hang(name: str, building: object) -> None:
     def build(folder: Path) -> None:
         (folder / "half").write_text("x")

@@ -65,8 +65,23 @@ def prepare(data: Data, seed: int = 0, say: Say = silent) -> Dataset:
     source = open_source(data.source)
     options = (data.resolution, data.channels, data.fit)
     name = f"set-{digest(FORMAT, source.key(), options)}"
-    folder = cache.obtain(name, lambda part: _build(source, data, say, part))
+    folder = _twin(source, data) or cache.obtain(name, lambda part: _build(source, data, say, part))
     return _load(folder, data, seed)
+
+
+def _twin(source: Source, data: Data) -> Path | None:
+    """The same set, prepared when resolution and channels were still to be chosen: a recipe that is saved with a run names them."""
+    if data.resolution is None or data.channels is None:
+        return None
+    wanted = {"scan": scan_name(source), "resolution": data.resolution, "channels": data.channels, "fit": data.fit}
+    for path in cache.root().glob("set-*/info.json"):
+        try:
+            info = json.loads(path.read_text("utf-8"))
+        except (OSError, ValueError):  # Being deleted.
+            continue
+        if all(info.get(key) == value for key, value in wanted.items()) and path.parent.suffix != cache.PART:
+            return path.parent
+    return None
 
 
 def _build(source: Source, data: Data, say: Say, folder: Path) -> None:
@@ -88,6 +103,7 @@ def _build(source: Source, data: Data, say: Say, folder: Path) -> None:
         "count": len(rows),
         "resolution": resolution,
         "channels": channels,
+        "fit": data.fit,
         "classes": classes,
         "reasons": [why_resolution, why_channels],
         "notes": found.notes,
