@@ -101,9 +101,9 @@ def directions(
         str | None, typer.Option("--of", metavar="LABEL", help=tr("a label of the training pictures, in place of examples"), show_default=False)
     ] = None,
     method: Annotated[
-        Literal["seen", "probe", "mean"],
-        typer.Option("--method", help=tr("of examples: by what the measuring network sees, by a probe of their latents, or by mean latents")),
-    ] = "seen",
+        Literal["probe", "mean", "seen"],
+        typer.Option("--method", help=tr("of examples: by a probe of their latents, by mean latents, or by what the measuring network sees")),
+    ] = "probe",
     count: Annotated[int, typer.Option("--count", metavar="N", help=tr("how many of each kind, without --name"))] = 6,
     seed: Number = 0, out: Out = None, device: Device = None, json: Json = False,
 ) -> None:  # fmt: skip

@@ -46,7 +46,7 @@ def find_directions(hand: Hand, *, count: int = 6, seed: int = 0, out: str | Pat
 
 
 def name_direction(
-    hand: Hand, name: str, *, examples: str | Path | None = None, label: str | None = None, method: Method = "seen", seed: int = 0,
+    hand: Hand, name: str, *, examples: str | Path | None = None, label: str | None = None, method: Method = "probe", seed: int = 0,
     out: str | Path | None = None,
 ) -> Answer:  # fmt: skip
     """A direction that somebody has a name for, from examples with and without it, or from a label of the training pictures.

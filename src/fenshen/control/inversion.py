@@ -25,6 +25,7 @@ from fenshen.lang import tr
 from fenshen.measure.encoders import fitted
 from fenshen.media.image import to_tensor
 
+OTHER_CLASS = 1e6  # Added to the distance of samples of another class: they come after all of the right one.
 MOST_PSNR = 99.0  # dB; of equal pictures, whose PSNR is infinite.
 
 
@@ -93,12 +94,13 @@ def _premultiplied(pictures_NHWC: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Target:
-    """What is to be made: samples, their pixels as they are seen, and the stages of the measuring network with their variances."""
+    """What is to be made: samples, their pixels as they are seen, their classes by the measuring network, its stages and their variances."""
 
     hand: Hand
     weight: float
     x_BCHW: Tensor
     seen_BCHW: Tensor
+    class_N: Tensor | None = None
     stages: tuple[Tensor, ...] = ()
     variances: tuple[Tensor, ...] = ()
 
@@ -109,16 +111,18 @@ class Target:
             return cls(hand, 0.0, x_NCHW, _visible(x_NCHW))
         with torch.no_grad():
             stages = tuple(_stages(hand, x_NCHW))
-        return cls(hand, weight, x_NCHW, _visible(x_NCHW), stages, tuple(stage.var((0, 2, 3), keepdim=True).mean() + 1e-6 for stage in stages))
+        probabilities = hand.encoder.read(pictures_NHWC).probabilities if hand.made.classes == hand.data.classes else None
+        class_N = None if probabilities is None else torch.from_numpy(probabilities.argmax(1)).to(hand.device)
+        return cls(hand, weight, x_NCHW, _visible(x_NCHW), class_N, stages, tuple(stage.var((0, 2, 3)).mean() + 1e-6 for stage in stages))
 
     def rows(self, rows: slice) -> Target:
         stages = tuple(stage[rows] for stage in self.stages)
-        return Target(self.hand, self.weight, self.x_BCHW[rows], self.seen_BCHW[rows], stages, self.variances)
+        return Target(self.hand, self.weight, self.x_BCHW[rows], self.seen_BCHW[rows], None, stages, self.variances)
 
     def repeat(self, times: int) -> Target:
         """Each picture so many times, side by side."""
         x_BCHW, seen_BCHW, *stages = (one.repeat_interleave(times, 0) for one in (self.x_BCHW, self.seen_BCHW, *self.stages))
-        return Target(self.hand, self.weight, x_BCHW, seen_BCHW, tuple(stages), self.variances)
+        return Target(self.hand, self.weight, x_BCHW, seen_BCHW, None, tuple(stages), self.variances)
 
     def loss(self, x_BCHW: Tensor) -> Tensor:
         """How far these samples are from it, (B)."""
@@ -149,14 +153,18 @@ def _stages(hand: Hand, x_BCHW: Tensor) -> list[Tensor]:
 def choose_starts(hand: Hand, target: Target, search: Search, label: str | None) -> tuple[Places, Places]:
     """(`starts` places for each picture, side by side (N · S), the best first; that one of each (N)), by pixels.
 
-    Where the run has an encoder, what it says of the picture takes the place of the last of the samples.
+    Of the class that `label` or else the classifier says, as long as enough samples are of it. Where the run has an encoder, what it
+    says of the picture takes the place of the last of the samples.
     """
     places = hand.random(search.drawn, search.seed, label)
     wanted_NP, nearest = target.seen_BCHW.flatten(1), []
     for rows in slices(len(places)):
         x_BCHW = hand.made.space.hard(hand.samples(places[rows]))
         nearest.append(torch.cdist(wanted_NP, _visible(x_BCHW).flatten(1)))
-    far_NS, best_NS = torch.cat(nearest, 1).topk(search.starts, largest=False)
+    far_NM = torch.cat(nearest, 1)
+    if label is None and target.class_N is not None and places.label_BK is not None:
+        far_NM[target.class_N[:, None] != places.label_BK.argmax(1)[None]] += OTHER_CLASS
+    far_NS, best_NS = far_NM.topk(search.starts, largest=False)
     starts, guessed = places[best_NS.flatten()], hand.sampler.guess(target.x_BCHW, places[best_NS[:, 0]].given)
     begun = places[best_NS[:, 0]]
     if guessed is not None:
