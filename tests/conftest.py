@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,3 +39,21 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture
+def here(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., str]:
+    """The same command line in this process, many times faster: `here(code, *words)` gives stdout, or stderr where the code is not 0."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FENSHEN_RUNS", str(tmp_path / "runs"))
+
+    def call(code: int, *words: object) -> str:
+        from fenshen.cli import app
+
+        with pytest.raises(SystemExit) as ended:
+            app(list(map(str, words)), prog_name="fenshen")
+        told = capfd.readouterr()
+        assert (ended.value.code or 0) == code, told
+        return told.err if code else told.out
+
+    return call

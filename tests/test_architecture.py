@@ -19,7 +19,7 @@ FLOORS = (
     ("losses", "penalties", "likelihoods"),
     ("media", "nets", "measure"),
     ("data", "condition", "families", "run"),
-    ("generate", "writing", "training", "evaluate", "control", "tuning"),
+    ("generate", "restoring", "writing", "training", "evaluate", "control", "tuning"),
     ("api",),
     ("cli", "__main__"),
 )

@@ -58,7 +58,10 @@ def changed(**more: object) -> dict:
     changed(train__ticks=2, train__parts=2, train__threads=2, train__augmentation_strength=0.5, train__precision="bf16"),
     changed(train__ticks=2, model__objective="wgan", train__beta2_start=0.9),
     changed(train__ticks=2, model__network="dcgan", model__dropout=0.2),
-], ids=["default", "everything random", "two parts", "rmsprop, five critic steps", "batch normalization"])  # fmt: skip
+    changed(train__ticks=2, model__codes__categorical=3, model__codes__continuous=1, model__condition="none"),
+    changed(train__ticks=2, model__family="restoregan", model__task="inpaint", data__augment__flip=0.5),
+    changed(train__ticks=2, model__family="restore", model__factor=2, train__parts=2, train__threads=2, train__precision="bf16"),
+], ids=["default", "everything random", "two parts", "rmsprop, five critic steps", "batch normalization", "codes", "repair", "in parts"])  # fmt: skip
 def test_five_and_five_steps_are_ten(changes: dict, tmp_path: Path) -> None:
     """Stopped in the middle and resumed: every byte of weights and state as if never stopped."""
     steps = 5 if changes.get("model.objective") == "wgan" else 1

@@ -22,9 +22,11 @@ from fenshen.evaluate.adapted import Distances, distances
 from fenshen.evaluate.audit import Audit, audit
 from fenshen.evaluate.critic import gate
 from fenshen.evaluate.report import Evaluation, evaluate
+from fenshen.evaluate.restored import evaluate_restoring
 from fenshen.generate import Order, find_label
 from fenshen.generate import generate as make
-from fenshen.recipe import Recipe, load_recipe
+from fenshen.recipe import Recipe, Restoring, load_recipe
+from fenshen.restoring import restored, restorer_of, sources
 from fenshen.run import RunFolder, list_runs
 from fenshen.training import session
 from fenshen.training.adapting import adaptation
@@ -130,6 +132,17 @@ class Run:
         told = np.concatenate(labels) if labels and not made.grouped else None
         return Pictures(np.concatenate([images for images, _ in parts]), told, made.classes, self.path.resolve().name)
 
+    def restore(
+        self, source: str | os.PathLike[str], mask: str | os.PathLike[str] | None = None, *, device: str = "auto"
+    ) -> Iterator[tuple[str, np.ndarray]]:
+        """Of a run that restores: name and pixels, uint8 (H, W, C), of a picture or of each one in a folder, at their own sizes.
+
+        `mask`: where a run that repairs is to fill in, white; one picture for all, or a folder with one of the same name for each.
+        """
+        where = str(pick_device(device))
+        sampler, made, _ = self.folder.load_sampler(where)
+        return restored(restorer_of(sampler), made.channels, sources(Path(source), None if mask is None else Path(mask)), where)
+
     def evaluate(
         self, count: int | None = None, seed: int = 0, *, keep: float = 1.0, encoder: str | None = None,
         encoder_weights: str | os.PathLike[str] | None = None, device: str = "auto", watcher: Watcher | None = None,
@@ -139,6 +152,8 @@ class Run:
         `count`: pictures made for it; by default as many as it was trained on, at most 10,000. DataError where none are held out.
         `encoder`: own, inception or dinov2, with the file of its weights or "download"; by default as the recipe says.
         """
+        if isinstance(self.recipe.model, Restoring):
+            return evaluate_restoring(self.folder, str(pick_device(device)), count, seed, (watcher or Watcher()).said)
         named = {"evaluate.encoder": encoder, "evaluate.encoder_weights": None if encoder_weights is None else os.fspath(encoder_weights)}
         recipe = self.recipe.set({"evaluate.encoder_weights": None} if encoder == "own" else {})
         wanted = recipe.set({key: value for key, value in named.items() if value is not None}).evaluate
@@ -206,13 +221,27 @@ class Run:
 
 def describe_recipe(
     source: str | os.PathLike[str] | None = None, recipe: str | os.PathLike[str] | Recipe = "gan", *, minutes: float | None = None,
-    kimg: float | None = None, size: str | None = None, seed: int | None = None, device: str | None = None, changes: dict[str, Any] | None = None,
+    kimg: float | None = None, size: str | None = None, seed: int | None = None, device: str | None = None, task: str | None = None,
+    changes: dict[str, Any] | None = None,
 ) -> Recipe:  # fmt: skip
-    """The recipe that these arguments ask for: a ready one's name, a TOML file or a Recipe, with changes on top."""
+    """The recipe that these arguments ask for: a ready one's name, a TOML file or a Recipe, with changes on top.
+
+    `task`: what is to be learnt instead of making pictures from nothing, `upscale=4` or `inpaint`.
+    """
     base = recipe if isinstance(recipe, Recipe) else load_recipe(os.fspath(recipe))
+    base = base if task is None else base.set(for_task(task, base))
     named = {"data.source": None if source is None else os.fspath(source), "train.minutes": minutes, "train.kimg": kimg,
              "model.size": size, "train.seed": seed, "train.device": device}  # fmt: skip
     return base.set({key: value for key, value in named.items() if value is not None} | (changes or {}))
+
+
+def for_task(task: str, base: Recipe) -> dict[str, Any]:
+    """`upscale=4` or `inpaint` -> dotted keys; the family stays where it restores already. RecipeError for anything else."""
+    name, _, factor = task.partition("=")
+    if name not in ("upscale", "inpaint") or (name == "inpaint" and factor) or (factor and not factor.isdecimal()):
+        raise RecipeError("--task {task}: write upscale=4 (or 2, 3, 8), or inpaint", task=task)
+    family = base.model.family if isinstance(base.model, Restoring) else "restore"
+    return {"model.family": family, "model.task": name} | ({"model.factor": int(factor)} if factor else {})
 
 
 def look(source: str | os.PathLike[str] | None = None, recipe: str | os.PathLike[str] | Recipe = "gan", **wishes: Any) -> Report:
@@ -255,6 +284,8 @@ def tune(
     watcher, stop = watcher or Watcher(), stop or Stop()
     if resume is not None:
         return search.go_on(Path(resume), watcher, stop)
+    if isinstance(describe_recipe(source, recipe, **wishes).model, Restoring):
+        raise RecipeError("fenshen tune searches by how real made pictures look, and this recipe restores pictures: try values with --set instead")
     fixed = {*(wishes.get("changes") or {}), *(["model.size"] if wishes.get("size") else [])}
     return search.begin(describe_recipe(source, recipe, **wishes), fixed, minutes, trials, None if out is None else Path(out), watcher, stop)
 
@@ -292,7 +323,7 @@ def _reported(run: Run, watcher: Watcher, stop: Stop) -> Run:
     """The run, with its report if training came to its end and the recipe wants one."""
     wanted = run.recipe.evaluate
     if wanted.report and not stop.signal:
-        if run.folder.origin.exists():
+        if run.folder.origin.exists() and not isinstance(run.recipe.model, Restoring):
             run.distances(wanted.count, device=run.recipe.train.device, watcher=watcher)
         try:
             run.evaluate(wanted.count, device=run.recipe.train.device, watcher=watcher)

@@ -69,9 +69,9 @@ class Codes(Section):
     categorical_weight: NotNegative = Field(1.0, description="weight of reading back a category")
     continuous_weight: NotNegative = Field(0.1, description="weight of reading back a continuous code")
     agreement: NotNegative = Field(
-        1.0, description="weight of sorting real pictures into the categories of the first code: evenly, surely, disturbed ones alike"
+        4.0, description="weight of sorting real pictures into the categories of the first code: evenly, surely, disturbed ones alike"
     )
-    disturb: Augment = Field(Augment(rotate_degrees=20, scale=0.2, crop=0.1), description="how pictures are disturbed for that")
+    disturb: Augment = Field(Augment(rotate_degrees=25, scale=0.3, crop=0.2), description="how pictures are disturbed for that")
 
     @field_validator("categorical", mode="before")
     @classmethod
@@ -156,13 +156,41 @@ class VaeGan(Autoencoding, Adversary):
     adversarial_from: Fraction = Field(0.1, description="part of the plan in which the decoder hears the reconstruction alone")
 
 
+class Restoring(Model):
+    """A network that makes a whole sample of a small or a damaged one."""
+
+    task: Literal["upscale", "inpaint"] = Field("upscale", description="what is to be undone: being small, or missing a part")
+    factor: Literal[2, 3, 4, 8] = Field(4, description="how many times as large each side becomes (upscale)")
+    network: Literal["conv"] = Field("conv", description="residual convolutions at the small size (upscale), a U-Net (inpaint)")
+    depth: Annotated[int, Field(ge=1, le=64)] | None = Field(None, description="residual blocks; derived from the size")
+    distance: Literal["l1", "l2", "charbonnier"] = Field("l1", description="between what is made and what it should be: |e|, e² or √(e² + ε²)")
+    condition: Literal["none"] = Field("none", description="labels have nothing to say here")
+
+
+class Restore(Restoring):
+    """Restoring family: the distance to what it should be, alone."""
+
+    family: Literal["restore"] = "restore"
+
+
+class RestoreGan(Restoring, Adversary):
+    """Restoring family with a critic, for what looks right where nobody can know."""
+
+    family: Literal["restoregan"] = "restoregan"
+    adversarial: NotNegative = Field(0.01, description="weight of what the critic says beside the distance")
+
+
 def _family_of(model: Any) -> str:
     """Which kind of model a part of a recipe describes; `gan` where it does not say."""
     return str(model.get("family", "gan")) if isinstance(model, dict) else model.family
 
 
-AnyModel = Annotated[Annotated[Gan, Tag("gan")] | Annotated[Vae, Tag("vae")] | Annotated[VaeGan, Tag("vaegan")], Discriminator(_family_of)]
-FAMILIES: dict[str, type[Model]] = {"gan": Gan, "vae": Vae, "vaegan": VaeGan}
+AnyModel = Annotated[
+    Annotated[Gan, Tag("gan")] | Annotated[Vae, Tag("vae")] | Annotated[VaeGan, Tag("vaegan")]
+    | Annotated[Restore, Tag("restore")] | Annotated[RestoreGan, Tag("restoregan")],
+    Discriminator(_family_of),
+]  # fmt: skip
+FAMILIES: dict[str, type[Model]] = {"gan": Gan, "vae": Vae, "vaegan": VaeGan, "restore": Restore, "restoregan": RestoreGan}
 
 
 class Train(Section):

@@ -40,6 +40,31 @@ def write_folder(stream: Stream, folder: Path, suffix: str, classes: Sequence[st
 
     Raises RecipeError where the folder exists and is not empty, unless `replace`.
     """
+    number = 0
+    with _whole(folder, replace) as part:
+        for pictures, labels in stream:
+            for index, picture in enumerate(pictures):
+                label = None if labels is None else classes[int(labels[index])]
+                more = {"Index": str(number)} | ({} if label is None else {"Label": label})
+                name = f"{number:06d}{'' if label is None else '-' + plain(label)}{suffix}"
+                save_picture(picture, part / name, stamp=stamp | more)
+                number += 1
+    return number
+
+
+def write_named(stream: Iterable[tuple[str, np.ndarray]], folder: Path, suffix: str, stamp: dict[str, str], replace: bool = False) -> int:
+    """Pictures of any size under names of their own; otherwise as `write_folder`."""
+    number = 0
+    with _whole(folder, replace) as part:
+        for name, picture in stream:
+            save_picture(picture, part / f"{name}{suffix}", stamp=stamp)
+            number += 1
+    return number
+
+
+@contextlib.contextmanager
+def _whole(folder: Path, replace: bool) -> Iterator[Path]:
+    """A folder to write into, which takes its name when the block is over, or is gone where the block failed."""
     if not replace and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise RecipeError("{path} exists already and is not empty: name another one with --out", path=folder)
     part = folder.with_name(f".{folder.name}.part")
@@ -47,26 +72,24 @@ def write_folder(stream: Stream, folder: Path, suffix: str, classes: Sequence[st
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
         try:
-            number = 0
-            for pictures, labels in stream:
-                for index, picture in enumerate(pictures):
-                    label = None if labels is None else classes[int(labels[index])]
-                    more = {"Index": str(number)} | ({} if label is None else {"Label": label})
-                    name = f"{number:06d}{'' if label is None else '-' + plain(label)}{suffix}"
-                    save_picture(picture, part / name, stamp=stamp | more)
-                    number += 1
+            yield part
             if folder.exists():
                 shutil.rmtree(folder) if replace else folder.rmdir()
             part.rename(folder)
         except BaseException:
             shutil.rmtree(part, ignore_errors=True)
             raise
-    return number
 
 
 def plain(label: str) -> str:
     """A label as a part of a file name anywhere."""
     return re.sub(r"[^\w.+-]+", "_", label)[:40]
+
+
+def write_picture(picture: np.ndarray, path: Path, stamp: dict[str, str]) -> None:
+    """One picture as one file."""
+    with writable(path):
+        save_picture(picture, path, stamp=stamp)
 
 
 def write_grid(stream: Stream, path: Path, columns: int | None, count: int, stamp: dict[str, str]) -> int:

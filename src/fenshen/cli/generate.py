@@ -41,6 +41,16 @@ def generate(
         typer.Option("--by-code", metavar="NAME", help=tr("one value of this code after the other, all else alike; in a grid, one per column"),
                      show_default=False),
     ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--input", metavar="PICTURE|FOLDER", help=tr("what a run that enlarges or repairs is to restore, of any size"), show_default=False
+        ),
+    ] = None,
+    mask: Annotated[
+        str | None,
+        typer.Option("--mask", metavar="PICTURE|FOLDER", help=tr("where to repair, white; of the size of the picture"), show_default=False),
+    ] = None,
     grid: Annotated[bool, typer.Option("--grid", help=tr("all in one picture"))] = False,
     out: Annotated[
         str | None,
@@ -53,8 +63,10 @@ def generate(
     from fenshen import api, writing
     from fenshen.families.codes import steps
 
-    speaker = Speaker(json)
-    found = api.load(run)
+    speaker, found = Speaker(json), api.load(run)
+    if source is not None or mask is not None:
+        _restore(speaker, found, source, mask, out, format, device)
+        return
     codes = read_codes(code or [])
     target = choose_target(found, out, format, grid, default_name(seed, label, truncation, by_class, keep, codes, by_code))
     sampler, made, _ = found.folder.load_sampler()
@@ -73,6 +85,28 @@ def generate(
     speaker.say(tr("{count} pictures: {path}", count=f"{count:,}", path=target.path))
     wishes = {"count": count, "seed": seed, "label": label, "truncation": truncation, "keep": keep, "codes": codes, "by_code": by_code}
     speaker.answer({"out": str(target.path), "kind": target.kind} | wishes)
+
+
+def _restore(
+    speaker: Speaker, run: Run, source: str | None, mask: str | None, out: str | None, format: Format | None, device: str | None
+) -> None:  # fmt: skip
+    """Each picture under its own name into a folder, or one into a file."""
+    from fenshen import writing
+
+    if source is None:
+        raise RecipeError("--mask says where to repair, and --input which picture: give both")
+    target = choose_target(run, out, format, False, "restored")
+    if target.kind == "npz" or (target.kind == "grid" and Path(source).is_dir()):
+        raise RecipeError("--out {path}: name a folder for several pictures, a .png or .webp for one", path=target.path)
+    stream = run.restore(source, mask, device=device or "auto")
+    stamp = writing.stamp_of(run.path.resolve().name)
+    if target.kind == "grid":
+        writing.write_picture(next(iter(stream))[1], target.path, stamp)
+        count = 1
+    else:
+        count = writing.write_named(stream, target.path, target.suffix, stamp, replace=target.ours)
+    speaker.say(tr("{count} pictures: {path}", count=f"{count:,}", path=target.path))
+    speaker.answer({"out": str(target.path), "kind": target.kind, "count": count, "input": source, "mask": mask})
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,11 @@ def train(
     recipe: Annotated[
         str | None, typer.Option("--recipe", metavar="NAME|FILE", help=tr("a ready recipe (gan, article) or a TOML file"), show_default=False)
     ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option("--task", metavar="upscale=N|inpaint", help=tr("learn to enlarge pictures or to repair them, instead of making new ones"),
+                     show_default=False),
+    ] = None,
     changes: Set = None,
     size: Annotated[
         Size | None, typer.Option("--size", help=tr("how large the networks are; chosen for the machine otherwise"), show_default=False)
@@ -53,9 +58,10 @@ def train(
     dry_run: Annotated[bool, typer.Option("--dry-run", help=tr("show the whole plan and do nothing"))] = False,
     json: Json = False,
 ) -> None:
-    flags = {"DATA": data, "--recipe": recipe, "--set": changes, "--size": size, "--minutes": minutes, "--kimg": kimg, "--until": until,
+    flags = {"DATA": data, "--recipe": recipe, "--task": task,
+             "--set": changes, "--size": size, "--minutes": minutes, "--kimg": kimg, "--until": until,
              "--device": device, "--seed": seed, "--out": out, "--dry-run": dry_run or None}  # fmt: skip
-    wishes = {"recipe": recipe or "gan", "minutes": minutes, "kimg": kimg, "size": size, "seed": seed, "device": device,
+    wishes = {"recipe": recipe or "gan", "minutes": minutes, "kimg": kimg, "size": size, "seed": seed, "device": device, "task": task,
               "changes": set_from_text(changes or []) | goal(until)}  # fmt: skip
     speaker = Speaker(json)
     if resume is not None:
@@ -170,4 +176,7 @@ def _ended(speaker: Speaker, run: Run, signal: int) -> None:
         speaker.say(tr("Samples: {path}", path=grids[-1]))
     if (animation := run.folder.samples / "animation.webp").exists():
         speaker.say(tr("How they came to be: {path}", path=animation))
-    speaker.say(tr("Make more: fenshen generate {run} --grid", run=run.path), "bold")
+    if run.recipe.model.family.startswith("restore"):
+        speaker.say(tr("Restore pictures: fenshen generate {run} --input PICTURE", run=run.path), "bold")
+    else:
+        speaker.say(tr("Make more: fenshen generate {run} --grid", run=run.path), "bold")

@@ -47,8 +47,8 @@ class Evaluation:
     @property
     def times_floor(self) -> float | None:
         """The Fréchet distance as a multiple of that of real pictures; None where there are too few of them."""
-        score = next(score for score in self.scores if score.name == "frechet")
-        return score.value / score.floor if score.value is not None and score.floor else None
+        score = next((score for score in self.scores if score.name == "frechet"), None)
+        return score.value / score.floor if score is not None and score.value is not None and score.floor else None
 
     def json(self) -> dict[str, Any]:
         return {

@@ -7,9 +7,10 @@ from fenshen.families.autoencoder import Autoencoder
 from fenshen.families.base import Family, Sampler
 from fenshen.families.gan import GAN, Generator
 from fenshen.families.quantized import Codec, QuantizedVAE
+from fenshen.families.restore import AdversarialRestoration, Restoration, Restorer
 from fenshen.families.vae import VAE
 from fenshen.families.vaegan import VAEGAN
-from fenshen.recipe import Gan, Model, Vae, VaeGan
+from fenshen.recipe import Gan, Model, Restore, RestoreGan, Vae, VaeGan
 from fenshen.space import Grid
 
 
@@ -24,6 +25,10 @@ def build(space: Grid, told: Told, model: Model, burn_in: float = 0.0) -> Family
             return QuantizedVAE(space, told, model)
         case VaeGan():
             return VAEGAN(space, told, model, burn_in)
+        case Restore():
+            return Restoration(space, told, model)
+        case RestoreGan():
+            return AdversarialRestoration(space, told, model, burn_in)
     raise AssertionError(model)
 
 
@@ -38,4 +43,6 @@ def build_sampler(space: Grid, told: Told, model: Model) -> Sampler:
             return Codec(space, told, model)
         case VaeGan():
             return Autoencoder(space, told, model)
+        case Restore() | RestoreGan():
+            return Restorer(space, told, model)
     raise AssertionError(model)

@@ -223,6 +223,11 @@ def fitted(x_BCHW: Tensor, side: int) -> Tensor:
     """`entry` of pictures in [0, 1] that are tensors already: differentiable."""
     if x_BCHW.shape[1] == 4:
         x_BCHW = torch.cat([x_BCHW[:, :3] * x_BCHW[:, 3:], x_BCHW[:, 3:]], 1)
+    return shrunk(x_BCHW, side)
+
+
+def shrunk(x_BCHW: Tensor, side: int) -> Tensor:
+    """The part of `entry` that shrinks: color premultiplied already, from [0, 1] to [-1, 1]."""
     if x_BCHW.shape[2:] != (side, side):
         x_BCHW = F.interpolate(x_BCHW, (side, side), mode="bilinear", align_corners=False, antialias=True)
     return x_BCHW * 2 - 1

@@ -16,12 +16,15 @@ from torch.utils.tensorboard import SummaryWriter
 from fenshen.families.codes import places, steps
 from fenshen.generate import Order, generate
 from fenshen.media.image import animate, grid, save_picture
+from fenshen.recipe import Restoring
+from fenshen.restoring import compare, restorer_of
 from fenshen.run import RunFolder, enough_space
 from fenshen.training.autopilot import Event
 from fenshen.training.loop import Report, Trainer
 from fenshen.writing import stamp_of
 
 GRID_SECONDS = 6.0
+RESTORED = 6
 LARGEST_GRID = 1024
 
 
@@ -82,7 +85,9 @@ class Journal:
 
     def grid(self) -> np.ndarray:
         """Samples of the averaged generator from fixed latents, one class or value of a code per column where there are any; uint8 (H, W, C)."""
-        made, side = self.trainer.made, max(self.trainer.made.size)
+        made, side, model = self.trainer.made, max(self.trainer.made.size), self.trainer.recipe.model
+        if isinstance(model, Restoring):
+            return self._restored(model)
         columns = max(2, min(10, LARGEST_GRID // side))
         columns = len(made.classes) if 2 <= len(made.classes) <= columns else columns
         rows = max(2, min(8, LARGEST_GRID // side))
@@ -92,6 +97,12 @@ class Journal:
         order = Order(columns * rows, seed=self.trainer.recipe.train.seed, by_class=True, by_code=by_code)
         parts = list(generate(self.trainer.averaged, made, order, str(self.trainer.device)))
         return grid(np.concatenate([pictures for pictures, _ in parts]), columns, flatten=True)
+
+    def _restored(self, model: Restoring) -> np.ndarray:
+        """A few held-out pictures, or training ones where none are: as they were told, by plain means, restored, and as they are."""
+        trainer, dataset = self.trainer, self.trainer.dataset
+        some = (dataset.held_out if len(dataset.held_out) else dataset.train)[:RESTORED]
+        return compare(restorer_of(trainer.averaged), dataset.pictures[some], model, trainer.recipe.train.seed, str(trainer.device)).sheet()
 
     def finish(self) -> None:
         """The animation of all grids, once training is over."""

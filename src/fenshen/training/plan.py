@@ -10,7 +10,7 @@ import torch
 from fenshen.data import Dataset
 from fenshen.data.groups import default_groups, group
 from fenshen.errors import RecipeError
-from fenshen.recipe import Adversary, Autoencoding, Gan, Model, Recipe, Vae
+from fenshen.recipe import Adversary, Autoencoding, Gan, Model, Recipe, Restoring, Vae
 from fenshen.run import Made
 
 CHANNELS = {"gray": 1, "colour": 3, "alpha": 4}
@@ -67,10 +67,11 @@ def describe(recipe: Recipe, dataset: Dataset) -> Made:
 def complete(recipe: Recipe, dataset: Dataset, device: torch.device) -> Recipe:
     """The recipe with everything filled in but what the probe decides: the kimg of a plan in minutes, threads, precision, layout."""
     model, train = recipe.model, recipe.train
-    _check(recipe)
+    _check(recipe, dataset.resolution)
+    restoring = isinstance(model, Restoring)
     adversarial, wgan = isinstance(model, Adversary), isinstance(model, Adversary) and model.objective == "wgan"
     count = len(dataset.train)
-    batch = train.batch or default_batch(device, dataset.resolution, count)
+    batch = train.batch or default_batch(device, dataset.resolution, count, restoring)
     filled = {
         "data.resolution": dataset.resolution,
         "data.channels": dataset.channels,
@@ -81,11 +82,13 @@ def complete(recipe: Recipe, dataset: Dataset, device: torch.device) -> Recipe:
         "train.lr": train.lr or default_lr(recipe, dataset.resolution),
         "train.beta1": (0.0 if adversarial else 0.9) if train.beta1 is None else train.beta1,
         "train.beta2": (0.99 if adversarial else 0.999) if train.beta2 is None else train.beta2,
-        "train.augmentation": ("adaptive" if adversarial and count < SMALL_SET else "off") if train.augmentation == "auto" else train.augmentation,
+        "train.augmentation": default_augmentation(model, count) if train.augmentation == "auto" else train.augmentation,
         "train.device": str(device),
     }
     if isinstance(model, Adversary):
         filled |= _adversary(model, dataset.resolution, batch)
+    if restoring:
+        filled["autopilot.on"] = False
     if isinstance(model, Autoencoding):
         filled["model.latent"] = model.latent or (16 if dataset.resolution <= 32 else 64)
     if isinstance(model, Vae):
@@ -111,8 +114,10 @@ def backward_twice(recipe: Recipe) -> bool:
     return isinstance(recipe.model, Adversary) and recipe.model.penalty.method == "exact" and recipe.model.penalty.kind != "none"
 
 
-def _check(recipe: Recipe) -> None:
+def _check(recipe: Recipe, resolution: int) -> None:
     model, train, adapt = recipe.model, recipe.train, recipe.adapt
+    if isinstance(model, Restoring):
+        _check_restoring(recipe, model, resolution)
     if adapt.parent is None and (adapt.freeze or adapt.replay or adapt.anchor):
         raise RecipeError("the keys adapt.freeze, adapt.replay and adapt.anchor need a trained run to begin from: fenshen adapt RUN DATA")
     if isinstance(model, Gan) and model.codes.length >= model.latent:
@@ -128,6 +133,16 @@ def _check(recipe: Recipe) -> None:
     if model.label_smoothing and model.objective not in ("minimax", "nonsaturating", "lsgan"):
         raise RecipeError("model.label_smoothing={value}: {objective} has no targets to smooth; leave it out", value=model.label_smoothing,
                           objective=model.objective)  # fmt: skip
+
+
+def _check_restoring(recipe: Recipe, model: Restoring, resolution: int) -> None:
+    if model.task == "upscale" and resolution % model.factor:
+        raise RecipeError("pictures of {side} pixels are no multiple of model.factor={factor}: set data.resolution={fitting}", side=resolution,
+                          factor=model.factor, fitting=max(8, resolution // model.factor * model.factor))  # fmt: skip
+    if recipe.autopilot.until is not None:
+        raise RecipeError("--until: a run that restores pictures has no distance to stop at; use --minutes or --kimg")
+    if recipe.train.augmentation in ("adaptive", "fixed"):
+        raise RecipeError("train.augmentation would change what the critic sees and not what it is told: leave it out; data.augment changes both")
 
 
 def default_lr(recipe: Recipe, resolution: int) -> float:
@@ -147,9 +162,17 @@ def default_size(device: torch.device, resolution: int) -> str:
     return "base" if resolution <= 64 else "small"
 
 
-def default_batch(device: torch.device, resolution: int, count: int) -> int:
-    """On a CPU 64, above 32 px 32, above 128 px 16, where steps are what is short; on a GPU 256 or 64; never more than a small set holds."""
-    wanted = (64 if resolution <= 32 else 32 if resolution <= 128 else 16) if device.type == "cpu" else 256 if resolution <= 64 else 64
+def default_augmentation(model: Model, count: int) -> str:
+    """Of what a critic sees, where pictures are few; but not of a picture beside what it was made of."""
+    return "adaptive" if isinstance(model, Adversary) and not isinstance(model, Restoring) and count < SMALL_SET else "off"
+
+
+def default_batch(device: torch.device, resolution: int, count: int, restoring: bool = False) -> int:
+    """Never more than a small set holds. On a CPU, where steps are what is short, 64, above 32 px 32, above 128 px 16; for restoring,
+    where every pixel teaches, 16 at most. On a GPU 256, above 64 px 64."""
+    wanted = 256 if resolution <= 64 else 64
+    if device.type == "cpu":
+        wanted = 16 if restoring or resolution > 128 else 64 if resolution <= 32 else 32
     return wanted if count >= wanted else max(2, 2 ** (count.bit_length() - 1))
 
 
