@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -10,8 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 import fenshen
+from fenshen.cli import app
 from fenshen.data import prepare
 from fenshen.errors import DataError, RecipeError, RunFolderError
 from fenshen.evaluate import borrowing
@@ -154,7 +157,8 @@ def test_a_few_members_that_are_given_away_are_told_of() -> None:
     assert "are recognized almost for certain" in _in_words(attack)[1]
 
 
-def test_an_audit_answers_with_intervals_and_writes_them(run: fenshen.Run) -> None:
+def test_an_audit_answers_with_intervals_and_writes_them(run: fenshen.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fenshen.evaluate.audit.SAMPLES", 400)
     result = run.audit()
     assert result.members > 100 and {attack.name for attack in result.attacks} == {"the critic's logit", "distance to the nearest made picture"}
     assert all(0 <= attack.auc.low <= attack.auc.value <= attack.auc.high <= 1 for attack in result.attacks)
@@ -282,10 +286,28 @@ def test_the_mean_picture_is_a_ceiling_too(subject: Subject) -> None:
     assert scores["balance"].mean == pytest.approx(0.9, abs=0.02)
 
 
-def test_groups_take_the_place_of_classes(tmp_path: Path) -> None:
+def test_groups_take_the_place_of_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures told the same group are compared with real ones of that group, where nobody knows classes."""
+    monkeypatch.setattr("fenshen.measure.encoders.steps_for", lambda *given: 4)
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "made.npz", images=rng.integers(0, 256, (120, 8, 8), np.uint8))
     run = fenshen.train(tmp_path / "made.npz", kimg=0.032, changes=FAST | {"model.groups": 2}, out=tmp_path / "run")
     scores = {score.name: score for score in all_scores(Subject.open(run.folder, "cpu", 60, 0, lambda text: None))}
     assert "labels" not in scores and "balance" not in scores and scores["consistency"].value is not None
+
+
+def test_the_command_line_measures_and_compares(run: fenshen.Run, dino: Path, tmp_path: Path) -> None:
+    """Scores with both ceilings, the critic, the verdict; other encoders refused side by side; a mistake is one line and exit code 2."""
+    copy, said = tmp_path / "copy", CliRunner().invoke
+    shutil.copytree(run.path, copy)
+    told = said(app, ["evaluate", str(run.path), "--count", "100"])
+    assert told.exit_code == 0
+    assert all(words in told.stdout for words in ("Fréchet distance", "mean picture", "Critic on held-out pictures", "times the distance", "Report:"))
+    for count, words in (("100", "clearly better"), ("60", "the same --count")):
+        assert said(app, ["evaluate", str(copy), "--count", count]).exit_code == 0
+        assert words in said(app, ["runs", "compare", str(run.path), str(copy)]).stdout
+    other = said(app, ["evaluate", str(copy), "--count", "100", "--encoder", "dinov2", "--encoder-weights", str(dino)])
+    assert other.exit_code == 0 and "seen by dinov2, 64 features" in other.stdout
+    assert "by different encoders" in said(app, ["runs", "compare", str(run.path), str(copy)]).stdout
+    missing = said(app, ["evaluate", str(copy), "--encoder", "inception"])
+    assert missing.exit_code == 2 and "evaluate.encoder_weights FILE" in missing.stderr and "Traceback" not in missing.stderr

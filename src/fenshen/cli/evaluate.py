@@ -36,7 +36,7 @@ def evaluate(
     json: Json = False,
 ) -> None:  # fmt: skip
     from fenshen import api
-    from fenshen.evaluate.report import columns, table
+    from fenshen.evaluate.report import columns, critic_in_words, table
 
     speaker = Speaker(json)
     result = api.load(run).evaluate(
@@ -44,6 +44,8 @@ def evaluate(
     )
     if not json:
         speaker.table(tr("Scores"), table(result), columns())
+        for name, said in critic_in_words(result.critic).items():
+            speaker.say(f"{name}: {said}")
         for sentence in result.verdict:
             speaker.say(sentence, "bold")
         speaker.say(tr("Report: {path}", path=result.path))

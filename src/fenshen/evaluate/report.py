@@ -180,19 +180,21 @@ def _facts(subject: Subject, evaluation: Evaluation, log: list[dict[str, Any]]) 
         tr("Resolution"): f"{dataset.resolution}",
         tr("Trained"): tr("{kimg} kimg in {minutes} minutes", kimg=f"{last.get('kimg', 0):.1f}", minutes=f"{last.get('seconds', 0) / 60:.1f}"),
     }  # fmt: skip
-    if evaluation.critic:
-        facts[tr("Critic on held-out pictures")] = _critic_in_words(evaluation.critic, "held_out")
-        facts[tr("Critic on training pictures")] = _critic_in_words(evaluation.critic, "training")
-    return facts | {
+    return facts | critic_in_words(evaluation.critic) | {
         tr("Encoder"): f"{encoder.kind}, {encoder.features} features, {encoder.digest[:16]}",
         tr("Measured"): f"{datetime.now():%Y-%m-%d %H:%M}",
         "fenshen": __version__,
     }  # fmt: skip
 
 
-def _critic_in_words(critic: dict[str, float], what: str) -> str:
-    percent, loss = f"{100 * critic[f'{what}_accuracy']:.1f}", f"{critic[f'{what}_loss']:.3f}"
-    return tr("{percent} % of pairs right, loss {loss}", percent=percent, loss=loss)
+def critic_in_words(critic: dict[str, float]) -> dict[str, str]:
+    """What the critic makes of pictures it has not seen, and of those it has; empty for a run without one."""
+
+    def told(what: str) -> str:
+        percent, loss = f"{100 * critic[f'{what}_accuracy']:.1f}", f"{critic[f'{what}_loss']:.3f}"
+        return tr("{percent} % of pairs right, loss {loss}", percent=percent, loss=loss)
+
+    return {tr("Critic on held-out pictures"): told("held_out"), tr("Critic on training pictures"): told("training")} if critic else {}
 
 
 def table(evaluation: Evaluation) -> list[tuple[str, ...]]:
