@@ -88,16 +88,17 @@ def value_of(kind: Any, metavar: str | None) -> str:
     return words.replace("|", "\\|")
 
 
-def keys(section: type[BaseModel], before: str = "") -> Iterator[str]:
-    """A row of the table per key, in the order of the file."""
+def keys(section: type[BaseModel], before: str = "", made: BaseModel | None = None) -> Iterator[str]:
+    """A row of the table per key, in the order of the file; `made`: the section whose values are the defaults here."""
     for name, field in section.model_fields.items():
         kind = field.annotation
         if section is Recipe and name == "model":
             yield from of_families()
         elif isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield from keys(kind, f"{before}{name}.")
+            yield from keys(kind, f"{before}{name}.", field.default)
         else:
-            default = "" if field.default is None else f"`{str(field.default).lower() if isinstance(field.default, bool) else field.default}`"
+            value = field.default if made is None else getattr(made, name)
+            default = "" if value is None else f"`{str(value).lower() if isinstance(value, bool) else value}`"
             values = f"{words_of(kind)}{limits_of([*field.metadata, *inner_metadata(kind)])}"
             yield f"| `{before}{name}` | {default} | {values} | {field.description or ''} |"
 
@@ -136,6 +137,8 @@ def words_of(kind: Any) -> str:
         return words_of(get_args(kind)[0])
     if get_origin(kind) is Literal:
         return ", ".join(map(str, get_args(kind)))
+    if get_origin(kind) is tuple:
+        return f"{words_of(get_args(kind)[0])}, or a list"
     if get_args(kind):
         return " or ".join(words_of(part) for part in get_args(kind) if part is not type(None))
     return {float: "number", int: "whole number", bool: "true, false", str: "text"}.get(kind, str(kind))
