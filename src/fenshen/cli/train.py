@@ -25,7 +25,10 @@ def train(
         str | None, typer.Argument(metavar="DATA", help=tr("folder, zip, tar, .npz, .parquet, hf://NAME, or digits (built in)"), show_default=False)
     ] = None,
     recipe: Annotated[
-        str | None, typer.Option("--recipe", metavar="NAME|FILE", help=tr("a ready recipe (gan, vae, vaegan, restoregan, article) or a TOML file"), show_default=False)
+        str | None,
+        typer.Option(
+            "--recipe", metavar="NAME|FILE", help=tr("a ready recipe (gan, vae, vaegan, restoregan, article) or a TOML file"), show_default=False
+        ),
     ] = None,
     task: Annotated[
         str | None,
