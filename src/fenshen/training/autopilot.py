@@ -147,8 +147,7 @@ class Autopilot:
         self.tried[what], self.rescues = step + 1, self.rescues + 1
         self._note(named(what), remedy.said)
         self._apply(remedy)
-        again = remedy.back or bool(remedy.renew)  # What was seen of other weights says nothing of these.
-        self.chart = Chart() if again else Chart(looks=self.chart.looks, by_heart=self.chart.by_heart)
+        self.chart = Chart()  # What was seen before says nothing of what comes now.
         self.wait_until = self._kimg + PATIENCE * self.every
 
     def _apply(self, remedy: Remedy) -> None:
