@@ -133,14 +133,11 @@ def authenticity(made: Nearest, held_out: Nearest, training_TD: ArrayLike) -> Au
     Raises DataError with fewer than 2 training samples.
     """
     (training_TD,) = prepared("AuthPct", 2, training_TD)
-    return Authenticity(_authentic(made, training_TD), _authentic(held_out, training_TD))
-
-
-def _authentic(found: Nearest, training_TD: Array) -> float:
-    sources, position = np.unique(found.index[:, 0], return_inverse=True)
+    sources, position = np.unique(np.concatenate([made.index[:, 0], held_out.index[:, 0]]), return_inverse=True)
     distance, index = nearest_neighbours(training_TD[sources], training_TD, 2)
     others = np.where(index[:, 0] == sources, distance[:, 1], distance[:, 0])
-    return float((found.distance[:, 0] > others[position]).mean())
+    farther, count = np.concatenate([made.distance[:, 0], held_out.distance[:, 0]]) > others[position], len(made.index)
+    return Authenticity(float(farther[:count].mean()), float(farther[count:].mean()))
 
 
 def copies(made: Nearest, held_out: Nearest, false_alarm: float = 0.01) -> Copies:
