@@ -100,3 +100,16 @@ def test_an_adapted_vae_begins_with_its_parent(run: fenshen.Run, tmp_path: Path)
     np.savez(tmp_path / "new.npz", images=pictures, labels=np.array(["new", "0"])[np.arange(40) % 2])
     child = run.adapt(tmp_path / "new.npz", kimg=0.16, changes=FAST | {"adapt.anchor": 0.1}, out=tmp_path / "child")
     assert set(child.classes) == {*run.classes, "new"} and child.generate(4).images.shape == (4, 8, 8, 1)
+
+
+@pytest.mark.parametrize("kind", ["vae", "vq", "vaegan"])
+def test_the_report_shows_what_goes_through_the_latent(kind: str, tmp_path: Path) -> None:
+    run = fenshen.train(kimg=0.32, changes=KINDS[kind], out=tmp_path / "run")
+    found = run.evaluate(count=64).json()["latents"]
+    page = (run.path / "report.html").read_text("utf-8")
+    assert "What goes through the latent" in page
+    if kind == "vq":
+        assert 0 < found["codes_used"] <= 1 and found["codes"] == 256 and found["positions"] == 16
+    else:
+        assert found["elbo_nats"] < found["bound_nats"] + 1 and found["prior"] == "mixture" and len(found["kl_of_units"]) == found["units"] == 16
+        assert found["kl_nats"] == pytest.approx(sum(found["kl_of_units"]), abs=0.05) and found["bits_per_dimension"] > 0

@@ -63,6 +63,8 @@ class Page:
     scores: Sequence[Score] = ()
     classes: Sequence[tuple[str, float, float]] = ()  # Name, percent wanted, percent made.
     grid: np.ndarray | None = None  # uint8 (H, W, C): what the run makes.
+    reconstructions: np.ndarray | None = None  # uint8 (H, W, C): held-out pictures, each above what came back of it.
+    latents: Sequence[str] = ()
     neighbours: np.ndarray | None = None  # uint8 (H, W, C): made pictures, each beside the nearest ones of the training set.
     copying: Sequence[str] = ()
     curves: Mapping[str, Points] = field(default_factory=dict)  # Name as in log.jsonl -> (kimg, value).
@@ -78,7 +80,8 @@ def write(page: Page, path: Path) -> None:
 
 def render(page: Page) -> str:
     """The whole file, in the reader's language."""
-    parts = [_header(page), _made(page), _scores(page), _classes(page), _copying(page), _curves(page), _events(page), _facts(page), _recipe(page)]
+    rooms = (_header, _made, _scores, _classes, _latents, _copying, _curves, _events, _facts, _recipe)
+    parts = [room(page) for room in rooms]
     head = element(
         "head", element("meta", charset="utf-8"), element("meta", http_equiv="Content-Security-Policy", content=POLICY),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"), element("meta", name="color-scheme", content="light dark"),
@@ -295,6 +298,14 @@ def encoded(image: Image.Image, made: bool = False) -> str:
         kind, file = "webp", io.BytesIO()
         image.save(file, "WEBP", quality=90)
     return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def _latents(page: Page) -> Markup:
+    if page.reconstructions is None:
+        return Markup()
+    caption = tr("Above: pictures that were held out. Below each: what came back of it through the latent.")
+    sheet = _figure(page.reconstructions, tr("Held-out pictures above their reconstructions"), caption, made=True)
+    return _section("latents", tr("What goes through the latent"), _paragraphs(page.latents), sheet)
 
 
 def _curves(page: Page) -> Markup:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from fenshen import __version__
 from fenshen.evaluate.borrowing import borrowed
 from fenshen.evaluate.copying import Copying, contact_sheet, copying, sentences
 from fenshen.evaluate.critic import gate, judge, load_family
+from fenshen.evaluate.latents import Latents, latents
 from fenshen.evaluate.page import Page, Score, meaning, write
 from fenshen.evaluate.scores import class_shares, distances, of_classes
 from fenshen.evaluate.subject import Say, Subject
@@ -43,6 +44,7 @@ class Evaluation:
     critic: dict[str, float]
     verdict: tuple[str, ...]
     path: Path
+    latents: dict[str, Any] = field(default_factory=dict)
 
     @property
     def times_floor(self) -> float | None:
@@ -53,7 +55,8 @@ class Evaluation:
     def json(self) -> dict[str, Any]:
         return {
             "run": self.run, "version": __version__, "fingerprint": self.fingerprint, "encoder": self.encoder, "times_floor": self.times_floor,
-            "scores": [asdict(score) for score in self.scores], "copying": self.copying, "critic": self.critic, "verdict": list(self.verdict),
+            "scores": [asdict(score) for score in self.scores], "copying": self.copying,
+            "critic": self.critic, "latents": self.latents, "verdict": list(self.verdict),
         }  # fmt: skip
 
     def __str__(self) -> str:
@@ -84,9 +87,12 @@ def evaluate(
         run.path.resolve().name, subject.dataset.fingerprint, seen.encoder.digest, tuple(scores), found.numbers(),
         {f"{name}_{key}": value for name, report in critic.items() for key, value in asdict(report).items()}, (), run.path / "report.html",
     )  # fmt: skip
-    said = [*verdict(evaluation, found, subject.count), *_gate_in_words(scores, gated, keep)]
-    evaluation = replace(evaluation, verdict=tuple(said), scores=(*scores, *(replace(s, name=_kept(s.name, keep)) for s in gated)))
-    write(_page(subject, seen, evaluation, found), run.path / "report.html")
+    through = latents(subject)
+    warned = [through.warning] if through and through.warning else []
+    said = [*verdict(evaluation, found, subject.count), *warned, *_gate_in_words(scores, gated, keep)]
+    kept = (*scores, *(replace(s, name=_kept(s.name, keep)) for s in gated))
+    evaluation = replace(evaluation, verdict=tuple(said), latents=through.numbers if through else {}, scores=kept)
+    write(_page(subject, seen, evaluation, found, through), run.path / "report.html")
     run.write_json("report.json", evaluation.json())
     return evaluation
 
@@ -156,7 +162,7 @@ def _memory(critic: dict[str, float]) -> list[str]:
     return [tr(text, train=f"{100 * critic['training_accuracy']:.0f}", held_out=f"{100 * critic['held_out_accuracy']:.0f}")]
 
 
-def _page(subject: Subject, seen: Subject, evaluation: Evaluation, found: Copying) -> Page:
+def _page(subject: Subject, seen: Subject, evaluation: Evaluation, found: Copying, through: Latents | None) -> Page:
     log = subject.run.log()
     curves = {
         name: [(line["kimg"], line[name]) for line in log if isinstance(line.get(name), (int, float))]
@@ -168,6 +174,7 @@ def _page(subject: Subject, seen: Subject, evaluation: Evaluation, found: Copyin
         grid=grid(subject.pictures[:GRID], COLUMNS, flatten=True), neighbours=contact_sheet(subject, found),
         copying=sentences(found, subject.count), curves=curves, events=[(event.kimg, str(event)) for event in events],
         facts=_facts(seen, evaluation, log), recipe=subject.recipe.toml(),
+        reconstructions=through.sheet if through else None, latents=through.sentences if through else (),
     )  # fmt: skip
 
 
