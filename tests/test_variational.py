@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import fenshen
-from fenshen.errors import RecipeError
+from fenshen.errors import RecipeError, RunFolderError
 from fenshen.families.autoencoder import Autoencoder
 from fenshen.families.quantized import Codec
 from fenshen.run import read_tensors
@@ -113,3 +113,26 @@ def test_the_report_shows_what_goes_through_the_latent(kind: str, tmp_path: Path
     else:
         assert found["elbo_nats"] < found["bound_nats"] + 1 and found["prior"] == "mixture" and len(found["kl_of_units"]) == found["units"] == 16
         assert found["kl_nats"] == pytest.approx(sum(found["kl_of_units"]), abs=0.05) and found["bits_per_dimension"] > 0
+
+
+def test_a_training_begins_with_the_weights_that_fit(run: fenshen.Run, tmp_path: Path) -> None:
+    heard: list[str] = []
+
+    class Listening(Watcher):
+        def said(self, text: str) -> None:
+            heard.append(text)
+
+    changes = FAST | VAEGAN | {"train.start_from": str(run.path), "train.lr": 1e-12, "train.lr_critic": 1e-12}
+    child = fenshen.train(kimg=0.032, changes=changes, out=tmp_path / "child", watcher=Listening())
+    assert any("from run" in text and "begun anew" in text and "critic." in text for text in heard), heard
+    before, after = (read_tensors(r.folder.state)[0]["family.sampler.decoder.leave.weight"] for r in (run, child))
+    assert torch.allclose(before, after, atol=1e-6)
+    with pytest.raises(RunFolderError, match="none of the weights"):
+        nothing = {"train.start_from": str(run.path), "model.network": "mlp", "model.condition": "none"}
+        fenshen.train(kimg=0.032, changes=FAST | nothing, out=tmp_path / "no")
+
+
+def test_a_label_head_needs_labels(tmp_path: Path) -> None:
+    for changes in ({"model.condition": "none"}, {"model.quantizer": "vq"}):
+        with pytest.raises(RecipeError, match="label_head"):
+            fenshen.train(kimg=0.1, changes=FAST | VAE | changes | {"model.label_head": 1.0}, out=tmp_path / "no")

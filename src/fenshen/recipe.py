@@ -93,6 +93,7 @@ class Model(Section):
     groups: Annotated[int, Field(ge=0, le=1000)] | None = Field(
         None, description="without labels: told which of so many found groups; 0: nothing; derived"
     )
+    label_head: NotNegative = Field(0.0, description="weight of saying the label from the critic's features, or from what an encoder found; 0: off")
 
 
 class Adversary(Model):
@@ -200,6 +201,7 @@ class Train(Section):
     minutes: Positive | None = Field(None, description="stop after this time")
     kimg: Positive | None = Field(None, description="stop after this many thousand real pictures")
     batch: Annotated[int, Field(ge=1, le=4096)] | None = Field(None, description="pictures per step; derived from the data")
+    start_from: str | None = Field(None, description="a run whose weights this one begins with, as far as name and shape fit")
     optimizer: Literal["adam", "adamw", "rmsprop"] | None = Field(None, description="derived from the objective")
     lr: Positive | None = Field(None, description="learning rate; derived from objective and network")
     lr_critic: Positive | None = Field(None, description="the critic's, where it differs")

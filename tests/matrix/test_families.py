@@ -10,6 +10,7 @@ import torch
 from matrix.test_gan import draw_given
 
 from fenshen.condition import Label
+from fenshen.families.autoencoder import Autoencoder
 from fenshen.families.base import At, Family
 from fenshen.families.build import build, build_sampler
 from fenshen.recipe import Train, parse
@@ -109,3 +110,18 @@ def test_condition_changes_what_is_made(name: str) -> None:
         z, given = torch.randn(4, family.sampler.latent), draw_given(told, 4)
         one, other = ({k: v(g) for k, g in given.items()} for v in (torch.zeros_like, torch.ones_like))
         assert not torch.allclose(family.sampler.sample(z, one), family.sampler.sample(z, other))
+
+
+@pytest.mark.parametrize("name", ["gan", "vae", "vae mlp", "vaegan"])
+def test_a_label_head_moves_learns_and_is_not_told(name: str) -> None:
+    told = told_of("label", SPACES[1])
+    family = family_of(name, SPACES[1], told, label_head=1.0)
+    before = {key: value.clone() for key, value in family.named_parameters()}
+    logs = list(steps(family, told))
+    assert not [key for key, value in family.named_parameters() if torch.equal(value, before[key])]
+    told_of_it = [log for log in logs if "label" in log]
+    assert told_of_it and all(0 <= log["label_right"] <= 1 and log["label"] > 0 for log in told_of_it)
+    if isinstance(family.sampler, Autoencoder):
+        x = torch.rand(4, 2, 16, 16)
+        means = [family.sampler.encode(x, {"label": torch.full((4,), label)}).mean_BD for label in (0, 2)]
+        assert torch.equal(*means), "an encoder that is told the label has nothing to learn"

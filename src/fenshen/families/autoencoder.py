@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from fenshen.condition import Given, Label, Told
-from fenshen.families.base import WIDTHS, Sampler
+from fenshen.families.base import WIDTHS, Losses, Sampler
+from fenshen.families.heads import label_head
 from fenshen.families.mixture import Mixture
 from fenshen.likelihoods import Likelihood, kl_to_normal, likelihood, log_normal
 from fenshen.nets.encoders import decoder, encoder
@@ -70,7 +71,9 @@ class Autoencoder(Encoding):
         assert model.size and model.latent
         super().__init__(space, told, model.latent)
         width, given, channels = WIDTHS[model.size], self.knows.vector_length, self.knows.grid_channels
-        self.encoder = encoder(space, model.network, given, width, 2 * model.latent, grid_channels=channels)
+        self.head = label_head(model.latent, told, model.label_head)  # Where it is to say the label, an encoder is not told it.
+        seen = given if self.head is None else 0
+        self.encoder = encoder(space, model.network, seen, width, 2 * model.latent, grid_channels=channels)
         self.decoder = decoder(space, model.network, model.latent + given, width, grid_channels=channels)
         self.likelihood = likelihood(model.likelihood, model.sigma)
         self.prior = Mixture(model.latent, groups_of(told))
@@ -79,6 +82,7 @@ class Autoencoder(Encoding):
     def encode(self, x_BCS: Tensor, given: Given) -> Posterior:
         """q(z | x, c)."""
         c_BD, grid_BCS = self.knows(given)
+        c_BD = c_BD if self.head is None else None
         mean_BD, log_sigma_BD = self.encoder(self.space.embed(x_BCS), c_BD, grid_BCS).float().chunk(2, 1)
         return Posterior(mean_BD, log_sigma_BD.clamp(LEAST_LOG_SIGMA, MOST_LOG_SIGMA))
 
@@ -107,6 +111,10 @@ class Autoencoder(Encoding):
 
     def guess(self, x_BCS: Tensor, given: Given) -> Tensor:
         return self.encode(x_BCS, given).mean_BD
+
+    def named(self, posterior: Posterior, given: Given, weight: float) -> Losses:
+        """How well the label is read from the middle of the posterior; nothing where nobody asks."""
+        return Losses({}) if self.head is None else self.head.losses(posterior.mean_BD, given, weight)
 
     def evidence(self, x_BCS: Tensor, given: Given) -> Tensor:
         """log p(x | z) - KL(q(z | x) ‖ N(0, I)) at z = μ, (B,): the ELBO without its noise."""

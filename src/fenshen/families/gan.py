@@ -18,6 +18,7 @@ from fenshen.condition import Given, Told
 from fenshen.families.adversarial import Adversarial
 from fenshen.families.base import WIDTHS, At, Losses, Player, Sampler, View, no_augmentation
 from fenshen.families.codes import Reader, coded
+from fenshen.families.heads import label_head
 from fenshen.nets.generators import generator
 from fenshen.recipe import Gan, Model
 from fenshen.space import Grid
@@ -62,6 +63,7 @@ class GAN(Adversarial):
         super().__init__(space, told, model, model.network, burn_in)
         self.sampler = sampler
         self.reader = Reader(self.critic.judge.features, model.codes) if model.codes.length else None
+        self.head = label_head(self.critic.judge.features, told, model.label_head)
         self.disturb: Callable[[int, torch.Generator | None], View] = no_augmentation
 
     def follow(self, model: Model) -> None:
@@ -75,8 +77,8 @@ class GAN(Adversarial):
         return self.score(self.sampler(z_BD, given), given)
 
     def players(self) -> dict[str, Player]:
-        reader = () if self.reader is None else (self.reader,)
-        return {"critic": Player((*self.critics.modules, *reader)), "generator": Player((self.sampler,))}
+        heads = tuple(head for head in (self.reader, self.head) if head is not None)
+        return {"critic": Player((*self.critics.modules, *heads)), "generator": Player((self.sampler,))}
 
     @property
     def separable(self) -> bool:
@@ -93,8 +95,10 @@ class GAN(Adversarial):
         terms = {"adversarial": self.objective.critic(real, fake, self.model.label_smoothing)}
         terms |= self.penalty(x_BCS, fake_BCS, given, at, noise) | self.weight_terms(self.critic)
         told = self.recovered(fake_h_BD, z_BD)
-        terms |= told.terms | self.agreement(x_BCS, h_BD, given, noise)
-        return Losses(terms, {"real": real.detach(), "fake": fake.detach()} | told.signals)
+        named, named_fake = self.named(h_BD, given), self.named(fake_h_BD, given)
+        terms |= told.terms | self.agreement(x_BCS, h_BD, given, noise) | named.terms
+        terms |= {f"{name}_of_made": value for name, value in named_fake.terms.items()}
+        return Losses(terms, {"real": real.detach(), "fake": fake.detach()} | told.signals | named.signals)
 
     def generator_losses(self, x_BCS: Tensor, z_BD: Tensor, given: Given, at: At, noise: torch.Generator | None = None) -> Losses:
         fake_BCS = self.sampler(z_BD, given).to(x_BCS.dtype)
@@ -102,8 +106,12 @@ class GAN(Adversarial):
             real = self.score(self.view(x_BCS, at, noise), given)
         fake, h_BD = self.read(self.view(fake_BCS, at, noise), given)
         terms = {"adversarial": self.objective.generator(real, fake)} | self.weight_terms(self.sampler) | self.anchor(self.sampler)
-        told = self.recovered(h_BD, z_BD)
-        return Losses(terms | told.terms, {"real": real.detach(), "fake": fake.detach()} | told.signals)
+        told, named = self.recovered(h_BD, z_BD), self.named(h_BD, given)
+        return Losses(terms | told.terms | named.terms, {"real": real.detach(), "fake": fake.detach()} | told.signals | named.signals)
+
+    def named(self, h_BD: Tensor, given: Given) -> Losses:
+        """How well the label is read from the critic's features; nothing where nobody asks."""
+        return Losses({}) if self.head is None else self.head.losses(h_BD, given, self.model.label_head)
 
     def recovered(self, h_BD: Tensor, z_BD: Tensor) -> Losses:
         """How well the codes of made samples are read back from their features; nothing where there are none."""

@@ -63,7 +63,9 @@ class VAE(Family):
             "kl_nats": posterior.kl_BD.sum(1), "kl_of_units": posterior.kl_BD, "active": active_units(posterior.mean_BD)[None].float(),
             "squared_error": error_B,
         }  # fmt: skip
-        return Losses(terms | self.anchor(self.sampler), {name: value.detach() for name, value in signals.items()})
+        told = self.sampler.named(posterior, given, self.model.label_head)
+        signals |= told.signals
+        return Losses(terms | told.terms | self.anchor(self.sampler), {name: value.detach() for name, value in signals.items()})
 
     def familiarity(self, x_BCS: Tensor, given: Given) -> Tensor:
         return self.sampler.evidence(x_BCS, given)

@@ -118,7 +118,9 @@ class VAEGAN(Adversarial):
             "real": real, "fake": torch.cat([fake, prior]), "kl_nats": posterior.kl_BD.sum(1), "kl_of_units": posterior.kl_BD,
             "active": active_units(posterior.mean_BD)[None].float(), "squared_error": error_B,
         }  # fmt: skip
-        terms |= self.weight_terms(sampler) | self.anchor(sampler)
+        told = sampler.named(posterior, given, self.model.label_head)
+        terms |= told.terms | self.weight_terms(sampler) | self.anchor(sampler)
+        signals |= told.signals
         return Losses(terms, {name: value.detach() for name, value in signals.items()})
 
     def distance(self, found: list[Tensor], wanted: list[Tensor]) -> tuple[Tensor, list[Tensor]]:

@@ -169,7 +169,7 @@ def told(dataset: Dataset, known: Sequence[str], source: str) -> Dataset:
 
 
 def _fitted(name: str, value: Tensor, known: Sequence[str], classes: Sequence[str]) -> Tensor:
-    per_class = name.endswith(TABLE) or (name.partition(".prior.")[2] and value.dim() and len(value) == len(known))
+    per_class = name.endswith(TABLE) or ".head.classes." in name or (".prior." in name and value.dim() and len(value) == len(known))
     return grown(value, known, classes) if per_class else value
 
 

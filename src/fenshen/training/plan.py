@@ -68,6 +68,9 @@ def complete(recipe: Recipe, dataset: Dataset, device: torch.device) -> Recipe:
     """The recipe with everything filled in but what the probe decides: the kimg of a plan in minutes, threads, precision, layout."""
     model, train = recipe.model, recipe.train
     _check(recipe, dataset.resolution)
+    if model.label_head and (not uses_labels(recipe, dataset) or (isinstance(model, Vae) and model.quantizer != "none")):
+        raise RecipeError("model.label_head={value} needs labels, and a latent vector or a critic that can say them; leave it out",
+                          value=model.label_head)  # fmt: skip
     restoring = isinstance(model, Restoring)
     adversarial, wgan = isinstance(model, Adversary), isinstance(model, Adversary) and model.objective == "wgan"
     count = len(dataset.train)

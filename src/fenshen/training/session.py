@@ -25,6 +25,7 @@ from fenshen.training.journal import Journal
 from fenshen.training.loop import Report, Trainer
 from fenshen.training.plan import complete, describe, pick_device, told_data
 from fenshen.training.probe import Probed, check_memory, probe
+from fenshen.training.transfer import start_from
 
 HURRY_FROM = 0.75
 SAFE = ("network", "size", "latent", "codes", "condition", "groups", "likelihood", "sigma", "prior")  # What the model is; the rest is how it learns.
@@ -173,6 +174,7 @@ def start(recipe: Recipe, out: Path | None, watcher: Watcher, stop: Stop) -> Run
     """Trains a new run and returns its folder."""
     if out is not None:
         RunFolder.check_free(out)
+    before = RunFolder.find(recipe.train.start_from) if recipe.train.start_from else None
     with stop.preparing():
         plan = make_plan(recipe, watcher)
     run = RunFolder.create(out, Path(recipe.data.source.removeprefix("hf://")).stem or "run")
@@ -182,6 +184,8 @@ def start(recipe: Recipe, out: Path | None, watcher: Watcher, stop: Stop) -> Run
         run.delete()
         raise
     trainer = Trainer(plan.recipe, plan.made, plan.dataset, plan.device, plan.origin)
+    if before is not None:
+        watcher.said(start_from(trainer, before))
     return Session(plan, run, trainer, watcher, stop, 0.0, autopilot(plan, run, trainer, watcher)).train()
 
 

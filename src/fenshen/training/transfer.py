@@ -1,0 +1,32 @@
+"""A new training that begins with another run's weights, as far as they fit (`train.start_from`).
+
+Pan & Yang 2010, "A survey on transfer learning". Unlike an adaptation (`fenshen.training.adapting`) it may have other networks, labels and
+data: whatever has the same name and shape is taken, and the rest begins anew.
+"""
+
+from __future__ import annotations
+
+from fenshen.errors import RunFolderError
+from fenshen.lang import tr
+from fenshen.run import RunFolder, read_tensors
+from fenshen.training.loop import Trainer
+
+NAMED = 5  # Tensors that are named in the sentence.
+
+
+def start_from(trainer: Trainer, run: RunFolder) -> str:
+    """Gives `trainer` the raw weights of `run` that fit, and says which did not. RunFolderError where none does."""
+    saved, own = read_tensors(run.state)[0], trainer.family.state_dict()
+    theirs = {name.removeprefix("family."): value for name, value in saved.items() if name.startswith("family.")}
+    taken = {name: value for name, value in theirs.items() if name in own and own[name].shape == value.shape}
+    left = sorted(set(own) - set(taken))
+    if not taken:
+        raise RunFolderError("train.start_from: none of the weights of {run} fits these networks; leave it out", run=run.path.name)
+    trainer.family.load_state_dict(own | taken)
+    trainer.averaged.load_state_dict(trainer.family.sampler.state_dict())
+    part = sum(own[name].numel() for name in taken) / sum(value.numel() for value in own.values())
+    said = tr("began with {percent} % of the weights from {run}", percent=f"{100 * part:.0f}", run=run.path.name)
+    if not left:
+        return said
+    named = ", ".join(left[:NAMED]) + (", …" if len(left) > NAMED else "")
+    return f"{said}; " + tr("begun anew, being of another name or shape: {names}", names=named)
