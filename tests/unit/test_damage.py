@@ -17,7 +17,7 @@ from fenshen.measure.encoders import Encoder, frozen
 from fenshen.measure.fidelity import perceptual, psnr, ssim, windowed
 from fenshen.media.image import to_tensor
 from fenshen.media.tasks import filled, masked, masks, membrane, premultiplied, shrink, straight
-from fenshen.nets.restorers import Enlarger, Mender, smooth, unfold
+from fenshen.nets.restorers import Enlarger, Mender, inward, smooth, unfold
 from fenshen.recipe import Restore
 
 SIZES = ((24,), (16, 24), (8, 8, 16))
@@ -77,6 +77,16 @@ def test_unfold_is_pixel_shuffle() -> None:
     assert torch.equal(unfold(x, 2), F.pixel_shuffle(x, 2))
     assert torch.equal(unfold(torch.arange(6.0).view(1, 2, 3), 2), torch.tensor([[[0, 3, 1, 4, 2, 5.0]]]))
     assert unfold(random(1, 16, 2, 3, 4), 2).shape == (1, 2, 4, 6, 8)
+
+
+@pytest.mark.parametrize("size", [*SIZES, (7, 13)])
+def test_filling_inward_keeps_what_is_known_and_goes_on_with_it(size: tuple[int, ...]) -> None:
+    x, mask = random(3, 2, *size), masks(3, size, torch.Generator().manual_seed(0))
+    assert torch.equal(torch.where(mask > 0, 0, inward(x, mask)), torch.where(mask > 0, 0, x))
+    assert torch.equal(inward(x, mask), inward(x * (1 - mask), mask))  # What is missing is not looked at.
+    flat = torch.full_like(x, 0.25)
+    torch.testing.assert_close(inward(flat, mask), flat, atol=1e-5, rtol=0)
+    assert torch.equal(Mender(len(size), 2, 4, 1)(masked(x, mask)), inward(x * (1 - mask), mask))
 
 
 @pytest.mark.parametrize("size", SIZES)

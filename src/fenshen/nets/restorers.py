@@ -30,6 +30,21 @@ def unfold(x_BCS: Tensor, factor: int) -> Tensor:
     return x.permute(0, 1, *order).reshape(len(x_BCS), x.shape[1], *(side * factor for side in size))
 
 
+def inward(x_BCS: Tensor, mask_BCS: Tensor) -> Tensor:
+    """What is missing (mask 1), filled from its rim inwards: means of what is known at ever coarser sizes, enlarged again.
+
+    The push-pull algorithm of Gortler et al. 1996 ("The Lumigraph", section 3.4.2).
+    """
+    seen_BCS, size = 1 - mask_BCS, tuple(x_BCS.shape[2:])
+    known_BCS = x_BCS * seen_BCS
+    if max(size) == 1:
+        return known_BCS
+    pool = AVERAGE[len(size)]
+    part_BCS, sum_BCS = (pool(v, tuple(min(2, side) for side in size), ceil_mode=True) for v in (seen_BCS, known_BCS))
+    coarse_BCS = inward(sum_BCS / part_BCS.clamp_min(1e-6), (part_BCS == 0).to(x_BCS.dtype))
+    return known_BCS + upsample(coarse_BCS, size) * mask_BCS
+
+
 class Refine(nn.Module):
     """x + conv(act(conv(x))), no normalisation, the last convolution zero at the start. Lim et al. 2017 (EDSR), section 3.1."""
 
@@ -65,7 +80,7 @@ class Enlarger(nn.Module):
 class Mender(nn.Module):
     """Down to an eighth and up again, with what is known at every size. Ronneberger et al. 2015 (U-Net).
 
-    What is not missing stays as it is, bit for bit. The last convolution is zero at the start: training begins with the mean of what is known.
+    What is not missing stays as it is, bit for bit. The last convolution is zero at the start: training begins with what `inward` fills in.
     """
 
     def __init__(self, axes: int, channels: int, width: int, depth: int, levels: int = 3):
@@ -91,6 +106,4 @@ class Mender(nn.Module):
         h_BCS = self.middle(h_BCS)
         for up, narrow, beside_BCS in zip(self.ups, reversed(self.narrows), reversed(kept), strict=True):
             h_BCS = up(torch.cat([narrow(upsample(h_BCS, tuple(beside_BCS.shape[2:]))), beside_BCS], 1))
-        seen_BCS, axes = 1 - mask_BCS, tuple(range(2, x_BCS.dim()))
-        mean_BCS = (known_BCS * seen_BCS).sum(axes, keepdim=True) / seen_BCS.sum(axes, keepdim=True).clamp_min(1)
-        return known_BCS * seen_BCS + (mean_BCS + crop(self.leave(h_BCS), tuple(size))) * mask_BCS
+        return inward(known_BCS, mask_BCS) + crop(self.leave(h_BCS), tuple(size)) * mask_BCS
