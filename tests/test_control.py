@@ -47,9 +47,9 @@ def arrays(path: Path, labels: list[str], count: int = 60, side: int = 8) -> Pat
     return path
 
 
-def trained(folder: Path, labels: list[str], **changes: object) -> fenshen.Run:
+def trained(folder: Path, labels: list[str], count: int = 60, **changes: object) -> fenshen.Run:
     wanted = FAST | {f"model.{key}": value for key, value in changes.items()}
-    return fenshen.train(arrays(folder / "data.npz", labels), kimg=0.16, changes=wanted, out=folder / "run")
+    return fenshen.train(arrays(folder / "data.npz", labels, count), kimg=0.16, changes=wanted, out=folder / "run")
 
 
 @pytest.fixture(scope="module")
@@ -224,6 +224,12 @@ def test_explain_shows_where_and_how_much(untold: fenshen.Run, tmp_path: Path) -
     assert 0 <= found["mig"] <= 1 and {"brightness", "slant", "label"} <= set(found["factors"])
     assert all(0 < line["mean"] < line["largest"] and 0 < line["half_in"] <= 0.5 for line in answer.numbers["knobs"])
     assert untold.explain(1, knobs=["z0"], scores=False, out=tmp_path / "out").numbers["disentanglement"] is None
+
+
+def test_explain_asks_the_encoder_of_a_run_that_has_one(tmp_path: Path) -> None:
+    run = trained(tmp_path, ["cat", "dog"], 140, family="vae", latent=4)
+    found = run.explain(knobs=["z0"], out=tmp_path / "out").numbers["disentanglement"]
+    assert found["of"] == "training pictures" and "label" in found["factors"] and found["samples"] == 126
 
 
 # The command line

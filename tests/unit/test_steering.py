@@ -16,7 +16,7 @@ from fenshen.control.editing import turned
 from fenshen.control.examples import read_examples
 from fenshen.control.explain import half_in, properties, sensitivity
 from fenshen.control.hand import Hand, Places, Seed
-from fenshen.control.inversion import Search, Target, choose_starts, invert, psnr
+from fenshen.control.inversion import Search, Target, choose_starts, decibels, invert
 from fenshen.control.knobs import Effect, Knob, axis, check_name, code_knobs, find_knobs, ranked
 from fenshen.control.moving import between, mixed, slerp
 from fenshen.errors import DataError, RecipeError
@@ -166,12 +166,12 @@ def test_inversion_finds_what_the_network_made_itself(network: str, classes: tup
         assert (only.places.label_BK.argmax(1) == 1).all()
 
 
-def test_psnr_by_hand() -> None:
+def test_decibels_by_hand() -> None:
     black = np.zeros((1, 4, 4, 1), np.uint8)
-    assert psnr(black, black)[0] == 99 and psnr(black, black + 255)[0] == pytest.approx(0)
-    assert psnr(black, black + 51)[0] == pytest.approx(20 * np.log10(5))
+    assert decibels(black, black)[0] == 100 and decibels(black, black + 255)[0] == pytest.approx(0, abs=1e-5)
+    assert decibels(black, black + 51)[0] == pytest.approx(20 * np.log10(5), abs=1e-4)
     clear = np.zeros((1, 4, 4, 4), np.uint8)
-    assert psnr(clear, np.concatenate([clear[..., :3] + 200, clear[..., 3:]], -1))[0] == 99, "color under transparency is not seen"
+    assert decibels(clear, np.concatenate([clear[..., :3] + 200, clear[..., 3:]], -1))[0] == 100, "color under transparency is not seen"
 
 
 def test_seeds_as_people_write_them() -> None:

@@ -12,15 +12,18 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import one_hot
 
 from fenshen.control.answer import Answer, Desk
 from fenshen.control.closed import centered
-from fenshen.control.hand import Hand, Places, Stop, name_of
+from fenshen.control.hand import Hand, Places, Stop, name_of, slices
 from fenshen.control.inversion import places_of
 from fenshen.control.knobs import Knob, find_knobs, sweep
 from fenshen.control.moving import default_knobs
 from fenshen.errors import DataError
-from fenshen.measure.disentanglement import Scores, disentanglement
+from fenshen.measure.disentanglement import FEWEST, Scores, disentanglement
+from fenshen.media.image import to_tensor
 from fenshen.media.sheet import colored, enlarged, heat, legend, sheet
 
 STEP = 0.5  # Standard deviations either way.
@@ -67,11 +70,39 @@ def half_in(map_HW: NDArray[np.float64]) -> float:
 
 
 def _scores(hand: Hand, seed: int) -> dict[str, Any]:
-    """MIG and DCI of the latent against what can be told from the pictures that it makes."""
+    """MIG and DCI of the latent against what can be told from pictures: real ones where the run has an encoder, else those it makes."""
+    found = _encoded(hand, seed)
+    pictures, label_N, places = found or _made(hand, seed)
+    names, factors = factors_of(pictures, label_N, None if places.label_BK is None else places.label_BK.argmax(1).cpu())
+    scores = disentanglement(places.z_BD.cpu().numpy(), factors, seed)
+    return as_json(scores, names) | {"samples": len(pictures), "of": "made pictures" if found is None else "training pictures"}
+
+
+Told = tuple[np.ndarray, np.ndarray | None, Places]
+
+
+def _encoded(hand: Hand, seed: int) -> Told | None:
+    """Training pictures, their own labels, and what the run's encoder says of them; None without an encoder, or too few pictures."""
+    if hand.sampler.guess(torch.zeros(1, hand.made.channels, *hand.made.size, device=hand.device), hand.random(1).given) is None:
+        return None
+    if hand.encoder_if_any is None or len(hand.data.train) < FEWEST or (hand.made.classes and hand.made.classes != hand.data.classes):
+        return None
+    chosen = np.sort(np.random.default_rng(seed).permutation(hand.data.train)[:SAMPLES])
+    pictures, label_N = np.asarray(hand.data.pictures[chosen]), None if hand.data.labels is None else hand.data.labels[chosen]
+    label_BK = None
+    if hand.made.classes and label_N is not None:
+        label_BK = one_hot(torch.from_numpy(label_N), len(hand.made.classes)).float().to(hand.device)
+    guessed = [hand.sampler.guess(to_tensor(pictures[rows]).to(hand.device), {} if label_BK is None else {"label": label_BK[rows]})
+               for rows in slices(len(pictures))]  # fmt: skip
+    return pictures, label_N, Places(torch.cat([part for part in guessed if part is not None]), label_BK)
+
+
+def _made(hand: Hand, seed: int) -> Told:
+    """Made pictures, their labels by the classifier where there is one, and where they stand."""
     places = hand.random(SAMPLES, seed)
-    names, factors = factors_of(hand, places)
-    found = disentanglement(places.z_BD.cpu().numpy(), factors, seed)
-    return as_json(found, names) | {"samples": SAMPLES}
+    pictures, encoder = hand.pictures(places), hand.encoder_if_any
+    probabilities = None if encoder is None else encoder.read(pictures).probabilities
+    return pictures, None if probabilities is None else probabilities.argmax(1).astype(np.int64), places
 
 
 def as_json(found: Scores, names: Sequence[str]) -> dict[str, Any]:
@@ -83,23 +114,15 @@ def as_json(found: Scores, names: Sequence[str]) -> dict[str, Any]:
             "informativeness": found.informativeness, "factors": each}  # fmt: skip
 
 
-def factors_of(hand: Hand, places: Places) -> tuple[list[str], list[np.ndarray]]:
-    """Numbers measured on the pictures, and their label by the classifier where the training pictures have labels.
-
-    Where the run is told classes, numbers are taken from the mean of their class, which is not the latent's doing.
-    """
-    pictures = hand.pictures(places)
-    measured = properties(pictures)
-    class_N = None if places.label_BK is None else places.label_BK.argmax(1).cpu()
-    names, factors = list(measured), [centered(torch.from_numpy(v)[:, None], class_N)[:, 0].numpy() for v in measured.values()]
-    encoder = hand.encoder_if_any
-    probabilities = None if encoder is None else encoder.read(pictures).probabilities
-    if probabilities is not None:
-        names, factors = [*names, "label"], [*factors, probabilities.argmax(1).astype(np.int64)]
-    varied = [(name, factor) for name, factor in zip(names, factors, strict=True) if len(np.unique(factor)) > 1]
+def factors_of(pictures: np.ndarray, label_N: np.ndarray | None, class_N: Tensor | None) -> tuple[list[str], list[np.ndarray]]:
+    """Numbers measured on the pictures, and their label. Where the run is told the class, numbers are taken from the mean of their class:
+    that is not the latent's doing. DataError where nothing varies."""
+    found: dict[str, np.ndarray] = {name: centered(torch.from_numpy(v)[:, None], class_N)[:, 0].numpy() for name, v in properties(pictures).items()}
+    found |= {} if label_N is None else {"label": label_N}
+    varied = {name: factor for name, factor in found.items() if len(np.unique(factor)) > 1}
     if not varied:
         raise DataError("all pictures that this run makes look the same: nothing can be told about its latent")
-    return [name for name, _ in varied], [factor for _, factor in varied]
+    return list(varied), list(varied.values())
 
 
 def properties(pictures_NHWC: np.ndarray) -> dict[str, NDArray[np.float64]]:

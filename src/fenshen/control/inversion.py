@@ -23,10 +23,10 @@ from fenshen.control.reading import read_pictures
 from fenshen.errors import RecipeError
 from fenshen.lang import tr
 from fenshen.measure.encoders import fitted
+from fenshen.measure.fidelity import psnr
 from fenshen.media.image import to_tensor
 
 OTHER_CLASS = 1e6  # Added to the distance of samples of another class: they come after all of the right one.
-MOST_PSNR = 99.0  # dB; of equal pictures, whose PSNR is infinite.
 
 
 @dataclass(frozen=True)
@@ -78,18 +78,13 @@ def invert(hand: Hand, pictures_NHWC: np.ndarray, search: Search = USUAL, label:
     best_N = torch.cat(losses).view(-1, search.starts).argmin(1)
     place = place[torch.arange(len(best_N)).to(best_N) * search.starts + best_N]
     rebuilt, before = hand.pictures(place), hand.pictures(begun)
-    return Inverted(place, before, rebuilt, psnr(before, pictures_NHWC), psnr(rebuilt, pictures_NHWC))
+    return Inverted(place, before, rebuilt, decibels(before, pictures_NHWC), decibels(rebuilt, pictures_NHWC))
 
 
-def psnr(a_NHWC: np.ndarray, b_NHWC: np.ndarray) -> np.ndarray:
-    """Peak signal-to-noise ratio in dB of uint8 pictures, 10 log₁₀(255² / MSE), at most 99 (N). Color under transparency does not count."""
-    error_N = np.square(_premultiplied(a_NHWC) - _premultiplied(b_NHWC)).mean((1, 2, 3))
-    return np.minimum(10 * np.log10(255**2 / np.maximum(error_N, 1e-12)), MOST_PSNR)
-
-
-def _premultiplied(pictures_NHWC: np.ndarray) -> np.ndarray:
-    x_NHWC = pictures_NHWC.astype(np.float64)
-    return np.concatenate([x_NHWC[..., :3] * x_NHWC[..., 3:] / 255, x_NHWC[..., 3:]], -1) if x_NHWC.shape[3] == 4 else x_NHWC
+def decibels(a_NHWC: np.ndarray, b_NHWC: np.ndarray) -> np.ndarray:
+    """PSNR of uint8 pictures (N), as `fenshen.measure.fidelity`. Color under transparency does not count."""
+    a_NCHW, b_NCHW = ((_visible(to_tensor(pictures)) + 1) / 2 for pictures in (a_NHWC, b_NHWC))
+    return psnr(a_NCHW, b_NCHW).numpy()
 
 
 @dataclass(frozen=True)
