@@ -65,7 +65,7 @@ def distances(subject: Subject) -> dict[str, float]:
     held_out, sampler = subject.held_out.features, subject.sampler
     sets = {"samples": made(subject)}
     if isinstance(sampler, Autoencoder):
-        sampler.wanted = "normal"
+        sampler.choose("normal")
         sets["samples from N(0, I)"] = made(subject)
     if isinstance(sampler, Encoding):
         sets["reconstructions"] = reconstructed(subject, sampler)

@@ -8,13 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import fenshen
+from fenshen.data import Dataset
 from fenshen.errors import RecipeError, RunFolderError
 from fenshen.families.autoencoder import Autoencoder
 from fenshen.families.quantized import Codec
-from fenshen.run import read_tensors
+from fenshen.generate import Order, generate
+from fenshen.recipe import Recipe
+from fenshen.run import Made, read_tensors
+from fenshen.training.loop import Trainer
+from fenshen.training.plan import complete
 from fenshen.training.session import Stop, Watcher
+from fenshen.writing import write_slices
 
 FAST = {"train.ticks": 2, "train.threads": 1, "train.precision": "fp32", "train.batch": 16, "autopilot": "off", "evaluate.report": False}
 VAE, VAEGAN = {"model.family": "vae"}, {"model.family": "vaegan", "model.adversarial_from": 0.2}
@@ -130,6 +137,40 @@ def test_a_training_begins_with_the_weights_that_fit(run: fenshen.Run, tmp_path:
     with pytest.raises(RunFolderError, match="none of the weights"):
         nothing = {"train.start_from": str(run.path), "model.network": "mlp", "model.condition": "none"}
         fenshen.train(kimg=0.032, changes=FAST | nothing, out=tmp_path / "no")
+
+
+def balls(count: int) -> np.ndarray:
+    """uint8 (N, 8, 8, 8, 1): a bright ball in each, of any size, anywhere near the middle."""
+    draw = np.random.default_rng(0)
+    grid = np.stack(np.meshgrid(*[np.arange(8)] * 3, indexing="ij"), -1)
+    middle, radius = draw.uniform(2.5, 4.5, (count, 1, 1, 1, 3)), draw.uniform(1.5, 3, (count, 1, 1, 1))
+    return (np.linalg.norm(grid - middle, axis=-1) < radius).astype(np.uint8)[..., None] * 255
+
+
+def test_volumes_are_trained_sampled_and_written_as_slices(tmp_path: Path) -> None:
+    volumes, nowhere = balls(64), np.arange(0)
+    dataset = Dataset(volumes, None, (), np.arange(64), nowhere, "made", 8, "gray", tmp_path / "none", (), "", (), 0)
+    recipe = Recipe().set({"model.family": "vae", "train.kimg": 3.2, "train.ema_half_life_kimg": 0.5, "train.precision": "fp32", "train.lr": 3e-3})
+    recipe = complete(recipe.set({"train.augmentation": "off", "train.batch": 32}), dataset, torch.device("cpu"))
+    trainer = Trainer(recipe, Made(1, (8, 8, 8)), dataset, torch.device("cpu"))
+    reports = [trainer.step() for _ in range(40)]
+    assert all(torch.isfinite(value) for report in reports for value in report.losses.values())
+    trainer.settle()
+    made = np.concatenate([x for x, _ in generate(trainer.averaged, trainer.made, Order(6, seed=1))])
+    assert made.shape == (6, 8, 8, 8, 1) and made.dtype == np.uint8
+    errors = [float(report.signals["autoencoder/squared_error"].mean()) for report in (reports[0], reports[-1])]
+    assert errors[1] < 0.7 * errors[0]
+    assert write_slices(made[0], tmp_path / "stack", ".png", {}) == 8
+    back = [np.asarray(Image.open(path)) for path in sorted((tmp_path / "stack").iterdir())]
+    assert np.array_equal(np.stack(back), made[0, ..., 0])
+
+
+def test_the_prior_can_be_chosen_when_there_is_one(run: fenshen.Run, tmp_path: Path) -> None:
+    mixture, normal = (run.generate(8, prior=prior).images for prior in ("mixture", "normal"))
+    assert np.array_equal(mixture, run.generate(8).images) and not np.array_equal(mixture, normal)
+    gan = fenshen.train(kimg=0.032, changes=FAST, out=tmp_path / "gan")
+    with pytest.raises(RecipeError, match="--prior"):
+        gan.generate(4, prior="normal")
 
 
 def test_a_label_head_needs_labels(tmp_path: Path) -> None:

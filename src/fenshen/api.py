@@ -101,7 +101,7 @@ class Run:
 
     def stream(
         self, count: int, seed: int = 0, label: str | None = None, truncation: float = 1.0, *, by_class: bool = False, keep: float = 1.0,
-        codes: dict[str, float] | None = None, by_code: str | None = None, device: str = "auto",
+        codes: dict[str, float] | None = None, by_code: str | None = None, prior: str | None = None, device: str = "auto",
     ) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
         """Batches of pictures uint8 (B, H, W, C) and labels, so that any count fits into memory. As `generate` otherwise."""
         if count < 1:
@@ -114,20 +114,23 @@ class Run:
             raise RecipeError("--by-code and --keep exclude each other: leave one of them out")
         where = str(pick_device(device))
         sampler, made, _ = self.folder.load_sampler(where)
+        if prior is not None:
+            sampler.choose(prior)
         order = Order(count, seed, None if label is None else find_label(label, made), truncation, by_class, keep, codes or {}, by_code)
         return make(sampler, made, order, where, gate(self.folder, self.recipe, made, where) if keep < 1 else None)
 
     def generate(
         self, count: int = 64, seed: int = 0, label: str | None = None, truncation: float = 1.0, *, by_class: bool = False, keep: float = 1.0,
-        codes: dict[str, float] | None = None, by_code: str | None = None,
+        codes: dict[str, float] | None = None, by_code: str | None = None, prior: str | None = None,
     ) -> Pictures:  # fmt: skip
         """`count` new pictures. The same seed gives the same pictures, whatever the count; `truncation` < 1: typical, less various.
 
         `keep` < 1: so much more is drawn, and the part that the critic finds most real is kept. `codes`: information codes to set,
-        `{"categorical": 3}`; `by_code`: one whose values follow each other while all else stays the same.
+        `{"categorical": 3}`; `by_code`: one whose values follow each other while all else stays the same. `prior`: of a run with an
+        encoder, "mixture" or "normal", what latents are drawn from.
         """
         _, made, _ = self.folder.load_sampler()
-        parts = list(self.stream(count, seed, label, truncation, by_class=by_class, keep=keep, codes=codes, by_code=by_code))
+        parts = list(self.stream(count, seed, label, truncation, by_class=by_class, keep=keep, codes=codes, by_code=by_code, prior=prior))
         labels = [part for _, part in parts if part is not None]
         told = np.concatenate(labels) if labels and not made.grouped else None
         return Pictures(np.concatenate([images for images, _ in parts]), told, made.classes, self.path.resolve().name)

@@ -62,6 +62,11 @@ def write_named(stream: Iterable[tuple[str, np.ndarray]], folder: Path, suffix: 
     return number
 
 
+def write_slices(volume_DHWC: np.ndarray, folder: Path, suffix: str, stamp: dict[str, str], replace: bool = False) -> int:
+    """A volume as a stack of pictures, one per position along its first axis: 000.png, 001.png, …; otherwise as `write_folder`."""
+    return write_named(((f"{depth:03d}", picture) for depth, picture in enumerate(volume_DHWC)), folder, suffix, stamp, replace)
+
+
 @contextlib.contextmanager
 def _whole(folder: Path, replace: bool) -> Iterator[Path]:
     """A folder to write into, which takes its name when the block is over, or is gone where the block failed."""
@@ -116,7 +121,7 @@ def write_npz(stream: Stream, path: Path, count: int, stamp: dict[str, str]) -> 
             with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
                 with _member(archive, "images.npy") as file:
                     for index, (pictures, given) in enumerate(stream):
-                        pictures = pictures[..., 0] if pictures.shape[3] == 1 else pictures
+                        pictures = pictures[..., 0] if pictures.shape[-1] == 1 else pictures
                         if index == 0:
                             _header(file, (count, *pictures.shape[1:]), pictures.dtype)
                         file.write(np.ascontiguousarray(pictures).tobytes())

@@ -41,6 +41,10 @@ def generate(
         typer.Option("--by-code", metavar="NAME", help=tr("one value of this code after the other, all else alike; in a grid, one per column"),
                      show_default=False),
     ] = None,
+    prior: Annotated[
+        Literal["mixture", "normal"] | None,
+        typer.Option("--prior", help=tr("of a run with an encoder: what latents are drawn from"), show_default=False),
+    ] = None,
     source: Annotated[
         str | None,
         typer.Option(
@@ -68,9 +72,11 @@ def generate(
         _restore(speaker, found, source, mask, out, format, device)
         return
     codes = read_codes(code or [])
-    target = choose_target(found, out, format, grid, default_name(seed, label, truncation, by_class, keep, codes, by_code))
+    target = choose_target(found, out, format, grid, default_name(seed, label, truncation, by_class, keep, codes, by_code, prior))
     sampler, made, _ = found.folder.load_sampler()
-    stream = found.stream(count, seed, label, truncation, by_class=by_class, keep=keep, codes=codes, by_code=by_code, device=device or "auto")
+    stream = found.stream(
+        count, seed, label, truncation, by_class=by_class, keep=keep, codes=codes, by_code=by_code, prior=prior, device=device or "auto"
+    )
     if made.grouped:  # Nobody gave these labels; they mean nothing outside of the run.
         stream = ((pictures, None) for pictures, _ in stream)
     stamp = writing.stamp_of(found.path.resolve().name, Seed=seed)
@@ -83,7 +89,8 @@ def generate(
         case "folder":
             writing.write_folder(stream, target.path, target.suffix, made.classes, stamp, replace=target.ours)
     speaker.say(tr("{count} pictures: {path}", count=f"{count:,}", path=target.path))
-    wishes = {"count": count, "seed": seed, "label": label, "truncation": truncation, "keep": keep, "codes": codes, "by_code": by_code}
+    wishes = {"count": count, "seed": seed, "label": label, "truncation": truncation, "keep": keep, "codes": codes}
+    wishes |= {"by_code": by_code, "prior": prior}
     speaker.answer({"out": str(target.path), "kind": target.kind} | wishes)
 
 
@@ -156,7 +163,7 @@ def read_codes(pairs: list[str]) -> dict[str, float]:
 
 def default_name(
     seed: int, label: str | None, truncation: float, by_class: bool, keep: float = 1.0,
-    codes: dict[str, float] | None = None, by_code: str | None = None,
+    codes: dict[str, float] | None = None, by_code: str | None = None, prior: str | None = None,
 ) -> str:  # fmt: skip
     """A name in RUN/generated that says how the pictures were made."""
     from fenshen.writing import plain
@@ -165,4 +172,5 @@ def default_name(
     words += [f"truncation-{truncation:g}"] if truncation != 1 else []
     words += [f"keep-{keep:g}"] if keep != 1 else []
     words += [f"{plain(name)}-{value:g}" for name, value in (codes or {}).items()] + ([f"by-{plain(by_code)}"] if by_code else [])
+    words += [prior] if prior else []
     return "-".join([*words, "by-class"] if by_class else words)

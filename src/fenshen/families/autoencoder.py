@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from fenshen.condition import Given, Label, Told
+from fenshen.errors import RecipeError
 from fenshen.families.base import WIDTHS, Losses, Sampler
 from fenshen.families.heads import label_head
 from fenshen.families.mixture import Mixture
@@ -77,7 +78,12 @@ class Autoencoder(Encoding):
         self.decoder = decoder(space, model.network, model.latent + given, width, grid_channels=channels)
         self.likelihood = likelihood(model.likelihood, model.sigma)
         self.prior = Mixture(model.latent, groups_of(told))
-        self.wanted = model.prior
+        self.wanted: str = model.prior
+
+    def choose(self, prior: str) -> None:
+        if prior not in ("mixture", "normal"):
+            raise RecipeError("--prior {prior}: mixture or normal", prior=prior)
+        self.wanted = prior
 
     def encode(self, x_BCS: Tensor, given: Given) -> Posterior:
         """q(z | x, c)."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from fenshen.condition import Condition, Given, Told
+from fenshen.errors import RecipeError
 from fenshen.lang import Said
 from fenshen.recipe import Codes, Model
 from fenshen.space import Grid
@@ -81,6 +82,10 @@ class Sampler(nn.Module):
     def place(self, z_BD: Tensor, given: Given, truncation: float = 1.0) -> Tensor:
         """The latents that noise stands for: a fixed map, so that the same noise is the same sample. `truncation` below 1: nearer the middle."""
         return self.prefer(z_BD * truncation, given)
+
+    def choose(self, prior: str) -> None:
+        """Draws latents from another prior from now on. RecipeError where there is no choice."""
+        raise RecipeError("--prior {prior}: only a run with an encoder and a latent vector has a choice; leave it out", prior=prior)
 
     @torch.no_grad()
     def sample(self, z_BD: Tensor, given: Given, truncation: float = 1.0) -> Tensor:

@@ -196,11 +196,11 @@ def to_tensor(pictures: np.ndarray | torch.Tensor) -> torch.Tensor:
 
 
 def to_pictures(x_BCHW: torch.Tensor) -> np.ndarray:
-    """x_BCHW in [-1, 1] (values beyond are clamped) -> uint8 (N, H, W, C). Inverts `to_tensor` exactly."""
+    """x_BCHW in [-1, 1] (values beyond are clamped) -> uint8 (N, H, W, C). Inverts `to_tensor` exactly. So for any number of axes."""
     import torch
 
     values = x_BCHW.detach().float().add(1.0).mul(127.5).nan_to_num().clamp(0, 255).round()
-    return values.to(torch.uint8).permute(0, 2, 3, 1).cpu().contiguous().numpy()
+    return values.to(torch.uint8).movedim(1, -1).cpu().contiguous().numpy()
 
 
 def to_image(picture_HWC: np.ndarray) -> Image.Image:
