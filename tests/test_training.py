@@ -264,7 +264,8 @@ def test_label_condition_needs_labels(tmp_path: Path) -> None:
 
 def test_plan_tells_and_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    plan = fenshen.plan(minutes=2, changes={"train.batch": 16})
+    plan = fenshen.plan(minutes=2, changes={"train.batch": 16, "train.ema_half_life_kimg": 0.0})
+    assert plan.recipe.train.ema_half_life_kimg == 0.0
     assert plan.recipe.train.kimg and plan.seconds <= 120 and plan.memory_bytes > 1e6 and set(plan.parameters) == {"critic", "generator"}
     assert plan.recipe.train.kimg == pytest.approx(session.MARGIN * 120 * plan.probed.pictures_per_second / 1000, rel=0.01)
     assert len(plan.probed.tried) >= 1 and not list(tmp_path.iterdir())

@@ -134,10 +134,9 @@ def make_plan(recipe: Recipe, watcher: Watcher) -> Plan:
     memory = check_memory(recipe, made, device)
     with enough_memory(recipe):
         probed = probe(recipe, made, dataset, device)
-    by_clock = recipe.train.kimg is None
+    by_clock, wished = recipe.train.kimg is None, recipe.train.ema_half_life_kimg
     recipe = probed.recipe if recipe.train.kimg else probed.recipe.set({"train.kimg": planned_kimg(recipe, probed)})
-    if not _wanted_half_life(recipe, probed):
-        recipe = recipe.set({"train.ema_half_life_kimg": default_half_life(recipe)})
+    recipe = recipe.set({"train.ema_half_life_kimg": default_half_life(recipe) if wished is None else wished})
     trainer = Trainer(recipe, made, dataset, torch.device("cpu"))
     parameters = {name: sum(p.numel() for p in player.parameters()) for name, player in trainer.players.items()}
     return Plan(recipe, made, dataset, device, probed, memory, parameters, origin, by_clock)
@@ -147,10 +146,6 @@ def planned_kimg(recipe: Recipe, probed: Probed) -> float:
     """What fits into the minutes, and a little more: if that is too much, the clock anneals the end and stops the run."""
     assert recipe.train.minutes
     return round(max(0.064, MARGIN * recipe.train.minutes * 60 * probed.pictures_per_second / 1000), 3)
-
-
-def _wanted_half_life(recipe: Recipe, probed: Probed) -> bool:
-    return recipe.train.ema_half_life_kimg is not None and recipe.train.ema_half_life_kimg != probed.recipe.train.ema_half_life_kimg
 
 
 def default_half_life(recipe: Recipe) -> float:
