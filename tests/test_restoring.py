@@ -93,6 +93,17 @@ def test_a_repair_keeps_the_rest(runs: dict[str, fenshen.Run], here: Callable[..
     assert (run / "generated" / "restored" / "torn.png").exists()
 
 
+def test_a_restorer_learns_other_pictures(pictures: Path, tmp_path: Path) -> None:
+    """The parent stays, the new run goes on from it, and it still restores."""
+    first = fenshen.train(pictures, "restoregan", task="upscale=2", kimg=0.1, changes=FAST | {"train.lr": None}, out=tmp_path / "first")
+    write_folder(tmp_path / "others", files(30, 20))
+    weights = first.folder.weights.read_bytes()
+    second = first.adapt(tmp_path / "others", kimg=0.1, changes={"evaluate.report": False, "train.ticks": 1}, out=tmp_path / "second")
+    assert first.folder.weights.read_bytes() == weights != second.folder.weights.read_bytes()
+    assert second.recipe.model.family == "restoregan" and second.recipe.train.augmentation == "off"
+    assert [large.shape for _, large in second.restore(tmp_path / "others")] == [(40, 40, 3)] * 30
+
+
 @pytest.mark.parametrize(("task", "words", "expected"), [
     ("upscale=2", [], "--input PICTURE"), ("upscale=2", ["--input", "nowhere"], "no such file"), ("upscale=2", ["--mask", "a.png"], "give both"),
     ("upscale=2", ["--input", "a.png", "--mask", "a.png"], "needs none"), ("inpaint", ["--input", "a.png"], "this run needs it"),

@@ -23,7 +23,7 @@ from fenshen.errors import DataError, RecipeError, RunFolderError
 from fenshen.families.base import Terms
 from fenshen.families.build import build
 from fenshen.lang import tr
-from fenshen.recipe import Adversary, Autoencoding, Autopilot, Data, Recipe
+from fenshen.recipe import Adversary, Autoencoding, Autopilot, Data, Recipe, Restoring
 from fenshen.run import Made, RunFolder, Tensors, read_tensors, write_tensors
 from fenshen.space import Grid
 from fenshen.training.plan import CHANNELS, told_data
@@ -57,8 +57,10 @@ def adaptation(parent: RunFolder, source: str, changes: dict[str, Any]) -> Recip
         penalty = before.model.penalty
         wanted |= {
             "model.instance_noise": 0.0, "model.penalty.gamma": penalty.gamma if penalty.gamma_end is None else penalty.gamma_end,
-            "model.penalty.gamma_end": None, "train.augmentation": "adaptive", "train.augmentation_strength": AUGMENTATION,
+            "model.penalty.gamma_end": None,
         }  # fmt: skip
+        if not isinstance(before.model, Restoring):
+            wanted |= {"train.augmentation": "adaptive", "train.augmentation_strength": AUGMENTATION}
     if isinstance(before.model, Autoencoding):
         wanted["model.kl_warm_up"] = 0.0
     return Recipe(data=before.data, model=before.model, autopilot=Autopilot()).set(wanted | changes)
