@@ -285,6 +285,12 @@ def test_mistakes_are_said_in_words(words: tuple, said: str, labelled: fenshen.R
     assert said in here(*(places.get(str(word), word) for word in words))
 
 
+def test_a_run_that_restores_has_nothing_to_steer(tmp_path: Path) -> None:
+    run = fenshen.train(arrays(tmp_path / "data.npz", [], side=16), kimg=0.03, changes=FAST, task="upscale=2", out=tmp_path / "run")
+    with pytest.raises(RecipeError, match="restores pictures"):
+        run.directions()
+
+
 def test_a_run_without_labels_says_so(tmp_path: Path) -> None:
     run = trained(tmp_path, [], groups=0)
     with pytest.raises(DataError, match="no labels"):

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from fenshen.condition import Given, Label
+from fenshen.condition import Given
 from fenshen.data import Dataset
 from fenshen.errors import DataError, FenshenError, RecipeError
 from fenshen.evaluate.subject import data_of
@@ -105,14 +105,14 @@ class Hand:
 
     @classmethod
     def open(cls, run: RunFolder, device: str = "auto", say: Say = silent) -> Hand:
-        """RunFolderError where there are no weights; DataError for a run that makes no pictures, or needs more than a label to make them."""
+        """RunFolderError where there are no weights; DataError or RecipeError for a run that makes no pictures, or none from nothing."""
         where = str(pick_device(device))
         sampler, made, _ = run.load_sampler(where)
         if made.space.axes != 2:
             raise DataError("control shows pictures; this run makes something with {axes} axes", axes=made.space.axes)
-        if not all(isinstance(what, Label) for what in made.told.values()):
-            raise DataError("this run makes a picture out of another one: control works on runs that make them out of nothing but a label")
-        return cls(run, sampler.requires_grad_(False), made, where, say)
+        hand = cls(run, sampler.requires_grad_(False), made, where, say)
+        hand.random(1)
+        return hand
 
     def at(self, seeds: Sequence[Seed], label: str | None = None, truncation: float = 1.0) -> Places:
         """The places of pictures that `generate` makes: the same seeds are the same pictures. `truncation` scales z, 1 is all of it."""
