@@ -18,7 +18,7 @@ from fenshen.control.explain import half_in, properties, sensitivity
 from fenshen.control.hand import Hand, Places, Seed
 from fenshen.control.inversion import Search, Target, choose_starts, decibels, invert
 from fenshen.control.knobs import Effect, Knob, axis, check_name, code_knobs, find_knobs, ranked
-from fenshen.control.moving import between, mixed, slerp
+from fenshen.control.moving import between, mixed, slerp, traverse
 from fenshen.errors import DataError, RecipeError
 from fenshen.families.base import Sampler
 from fenshen.families.build import build_sampler
@@ -166,6 +166,18 @@ def test_inversion_finds_what_the_network_made_itself(network: str, classes: tup
         assert (only.places.label_BK.argmax(1) == 1).all()
 
 
+@pytest.mark.parametrize("channels", [3, 4])
+def test_pictures_in_color_and_with_transparency(channels: int) -> None:
+    torch.manual_seed(0)
+    made = Made(channels, (8, 8))
+    sampler = build_sampler(made.space, {}, Gan.model_validate({"size": "nano", "latent": 4, "network": "mlp"})).eval()
+    opened = Hand(RunFolder(Path("nowhere")), sampler.requires_grad_(False), made, "cpu")
+    pictures = opened.pictures(opened.random(2, seed=5))
+    assert (invert(opened, pictures, Search(steps=80, starts=2, drawn=100, features=0, prior=0)).after_N > 30).all()
+    assert sensitivity(opened, axis(opened, 0), opened.random(3)).shape == (8, 8)
+    assert all(len(values) == 2 and np.isfinite(values).all() for values in properties(pictures).values())
+
+
 def test_decibels_by_hand() -> None:
     black = np.zeros((1, 4, 4, 1), np.uint8)
     assert decibels(black, black)[0] == 100 and decibels(black, black + 255)[0] == pytest.approx(0, abs=1e-5)
@@ -240,7 +252,7 @@ def test_one_unit_is_one_standard_deviation_of_what_is_drawn() -> None:
     assert torch.equal(plain.as_long(torch.tensor([0.0, 7])), torch.tensor([0.0, 1])), "exactly, where latents are plain noise"
 
 
-def test_information_codes_are_knobs_of_their_own() -> None:
+def test_information_codes_are_knobs_of_their_own(tmp_path: Path) -> None:
     coded = hand(codes={"categorical": [3], "continuous": 1}, latent=10)
     categorical, continuous = code_knobs(coded)
     place = coded.random(1)
@@ -253,6 +265,10 @@ def test_information_codes_are_knobs_of_their_own() -> None:
     assert (first_weights(coded)[:4] == 0).all() and (closed_form(coded)[0][:6, :4].abs() < 1e-5).all(), "closed form leaves codes alone"
     with pytest.raises(RecipeError, match=r"categorical=1\.5"):
         categorical.turn(place, 1.5)
+    rows = traverse(coded, 0, knobs=["categorical", "continuous"], steps=5, out=tmp_path / "out").numbers["knobs"]
+    assert rows[0]["values"] == [0, 1, 2] and rows[1]["values"] == [-1, -0.5, 0, 0.5, 1] and min(rows[0]["change"]) == 0
+    with pytest.raises(RecipeError, match="no category between"):
+        traverse(coded, 0, knobs=["categorical"], low=0.2, high=0.8, out=tmp_path / "out")
 
 
 @pytest.mark.parametrize("classes", [(), ("a", "b")])

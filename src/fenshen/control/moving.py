@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -105,7 +105,8 @@ def traverse(
     turned = find_knobs(hand, knobs) if knobs else default_knobs(hand)
     spans = [knob.around() for knob in turned]
     spans = [(a if low is None else low, b if high is None else high) for a, b in spans]
-    rows, lines = [], []
+    rows: list[list[np.ndarray]] = []
+    lines: list[dict[str, Any]] = []
     for knob, (a, b) in zip(turned, spans, strict=True):
         values = knob.values(a, b, steps)
         if not values:
@@ -115,8 +116,8 @@ def traverse(
         here = hand.pictures(place).astype(np.float64)
         lines.append({"knob": knob.name, "kind": knob.kind, "values": [round(float(v), 4) for v in values],
                       "change": [float(c) for c in np.abs(pictures - here).mean((1, 2, 3)) / 255]})  # fmt: skip
-    alike = len(set(spans)) == 1
-    columns = [signed(value) for value in np.linspace(*spans[0], steps)] if alike else [f"{part:.0%}" for part in np.linspace(0, 1, steps)]
+    alike, long = len({tuple(line["values"]) for line in lines}) == 1, len({len(row) for row in rows}) == 1
+    columns = [signed(value) for value in lines[0]["values"]] if alike else [f"{part:.0%}" for part in np.linspace(0, 1, steps)] if long else []
     names = [knob.name if alike else f"{knob.name}  {a:g} … {b:g}" for knob, (a, b) in zip(turned, spans, strict=True)]
     desk.picture("sheet", sheet(rows, names, columns))
     return desk.done(start=found[0], knobs=lines, truncation=truncation)

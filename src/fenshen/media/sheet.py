@@ -71,14 +71,14 @@ def heat(values_HW: np.ndarray, top: float) -> np.ndarray:
 
 
 def legend(top: float, unit: str, width: int) -> np.ndarray:
-    """The colors of `heat` as a bar of at most `width` pixels with 0, half and `top` written below: uint8 (H, width, 3)."""
-    bar = min(width - 24, 420)
+    """The colors of `heat` as a bar with 0, half and `top` written below and the unit beside it: uint8 (H, width, 3)."""
+    font = ImageFont.load_default(TEXT)
+    bar = max(40, min(420, width - 40 - int(font.getlength(unit))))
     canvas = Image.new("RGB", (width, 52), (WHITE,) * 3)
     canvas.paste(Image.fromarray(heat(np.linspace(0, top, bar)[None].repeat(16, 0), top)), (12, 8))
-    draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(TEXT)
+    draw = ImageDraw.Draw(canvas)
     draw.rectangle((11, 7, 12 + bar, 24), outline=(160, 160, 160))
     for part, anchor in ((0.0, "lt"), (0.5, "mt"), (1.0, "rt")):
         draw.text((12 + part * bar, 29), f"{part * top:.2g}", INK, font, anchor=anchor)
-    if 12 + bar + 12 + font.getlength(unit) < width:
-        draw.text((12 + bar + 12, 16), unit, INK, font, anchor="lm")
+    draw.text((12 + bar + 12, 16), unit, INK, font, anchor="lm")
     return np.asarray(canvas)
