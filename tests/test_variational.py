@@ -11,8 +11,9 @@ import torch
 from PIL import Image
 
 import fenshen
+from fenshen.control.hand import Hand
 from fenshen.data import Dataset
-from fenshen.errors import RecipeError, RunFolderError
+from fenshen.errors import DataError, RecipeError, RunFolderError
 from fenshen.families.autoencoder import Autoencoder
 from fenshen.families.quantized import Codec
 from fenshen.generate import Order, generate
@@ -98,6 +99,8 @@ def test_codes_are_used_and_pictures_come_back(tmp_path: Path) -> None:
     assert isinstance(sampler, Codec)
     used, perplexity = sampler.used()
     assert used > 0.1 and perplexity > 5
+    with pytest.raises(DataError, match="grid of codes"):
+        Hand.open(run.folder)
     last, first = run.log()[-1], run.log()[0]
     assert last["autoencoder/squared_error"] < first["autoencoder/squared_error"]
 

@@ -152,7 +152,7 @@ class VaeGan(Autoencoding, Adversary):
 
     family: Literal["vaegan"] = "vaegan"
     network: Literal["conv", "residual"] = Field("conv", description="plain 3×3 convolutions, or residual blocks")
-    features: Fraction = Field(0.5, description="part of the reconstruction that is judged in the critic's features, the rest in pixels")
+    features: Fraction = Field(1.0, description="part of the reconstruction that is judged in the critic's features, the rest in pixels")
     adversarial: NotNegative = Field(0.8, description="pull of the critic on what is made, as a multiple of that of the reconstruction")
     adversarial_from: Fraction = Field(0.1, description="part of the plan in which the decoder hears the reconstruction alone")
 

@@ -22,6 +22,7 @@ from fenshen.data import Dataset
 from fenshen.errors import DataError, FenshenError, RecipeError
 from fenshen.evaluate.subject import data_of
 from fenshen.families.base import Sampler
+from fenshen.families.quantized import Codec
 from fenshen.generate import Order, choose_labels, find_label, noise
 from fenshen.lang import tr
 from fenshen.measure.encoders import Encoder
@@ -110,6 +111,8 @@ class Hand:
         sampler, made, _ = run.load_sampler(where)
         if made.space.axes != 2:
             raise DataError("control shows pictures; this run makes something with {axes} axes", axes=made.space.axes)
+        if isinstance(sampler, Codec):
+            raise DataError("the latent of this run is a grid of codes, which cannot be turned: control works on runs with a latent vector")
         hand = cls(run, sampler.requires_grad_(False), made, where, say)
         hand.random(1)
         return hand

@@ -304,8 +304,9 @@ def _latents(page: Page) -> Markup:
     if page.reconstructions is None:
         return Markup()
     caption = tr("Above: pictures that were held out. Below each: what came back of it through the latent.")
-    sheet = _figure(page.reconstructions, tr("Held-out pictures above their reconstructions"), caption, made=True)
-    return _section("latents", tr("What goes through the latent"), _paragraphs(page.latents), sheet)
+    sheet = _figure(page.reconstructions, tr("Held-out pictures above their reconstructions"), caption)
+    warning = element("p", tr("Half of these are pictures of yours: think before you pass this page on."), class_="warning")
+    return _section("latents", tr("What goes through the latent"), _paragraphs(page.latents), sheet, warning)
 
 
 def _curves(page: Page) -> Markup:

@@ -60,9 +60,12 @@ class Encoding(Sampler):
         raise NotImplementedError
 
     def label_of(self, given: Given) -> Tensor | None:
-        """What picks a prior: the only label, where the model is told one."""
+        """What picks a prior: the only label, the strongest of several, where the model is told one."""
         names = list(self.knows.labels)
-        return given[names[0]] if len(names) == 1 else None
+        if len(names) != 1:
+            return None
+        label = given[names[0]]
+        return label.argmax(1) if label.dim() == 2 else label
 
 
 class Autoencoder(Encoding):
