@@ -47,7 +47,7 @@ def chart(
 
 
 FALLING = [10.0, 8.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0, 0.8, 0.6]
-NOISE = [0.31, 0.29, 0.3, 0.32, 0.28, 0.3, 0.31, 0.29, 0.3, 0.32, 0.28, 0.3, 0.31, 0.29, 0.3, 0.28]
+NOISE = [0.31, 0.29, 0.3, 0.32, 0.28] * 4
 STUCK = [10.0, 9.8, 10.1, 9.9, 10.0, 9.7, 10.2, 9.9, 10.0, 9.9]
 
 
@@ -62,7 +62,7 @@ STUCK = [10.0, 9.8, 10.1, 9.9, 10.0, 9.7, 10.2, 9.9, 10.0, 9.9]
     (chart([kid / 2 for kid in FALLING]), None),
     (chart(FALLING, by_heart=0.9), "overfitting"),
     (chart([*FALLING, *NOISE]), "plateau"),
-    (chart([*FALLING, *(0.1 + value / 50 for value in reversed(range(16)))]), None),
+    (chart([*FALLING, *(0.1 + value / 50 for value in reversed(range(20)))]), None),
     (Chart(), None),
 ])  # fmt: skip
 def test_diagnoses(found: Chart, what: str | None) -> None:

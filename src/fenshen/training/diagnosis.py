@@ -23,7 +23,7 @@ RECENT = 3  # Looks that make up "now".
 BACK = 8  # Looks that progress is seen in.
 STRETCH = 4  # Looks that are enough to say that a kind of pictures is never made.
 NEVER_MADE, FEWER = 0.05, 0.7  # Part of the real pictures that is of such kinds; what it has to come down to in a stretch.
-PLATEAU = 8  # Looks that are compared with as many before them.
+PLATEAU = 10  # Looks that are compared with as many before them.
 BY_HEART = 0.6  # Part of the way from training pictures to made ones at which the critic puts held-out ones.
 EARLY, LATEST_RESTART, LATEST_CUT = 0.15, 0.6, 0.5  # Parts of the plan.
 LAST_PART = 0.25  # Of the shortened plan, when there is nothing more to gain: the learning rate comes down in it.
@@ -77,12 +77,12 @@ class Chart:
 
     @property
     def settled(self) -> bool:
-        """Whether the last looks are no better than those before them, by more than chance (one-sided, 1.64 standard errors)."""
+        """Whether the last looks are surely (one-sided, 95 %) less than a tenth nearer to real pictures than as many before them."""
         before, after = self.looks[-2 * PLATEAU : -PLATEAU], self.looks[-PLATEAU:]
         if len(before) < PLATEAU:
             return False
         (old, error), (new, other) = (_mean([look.kid for look in part]) for part in (before, after))
-        return old - new < 1.64 * math.hypot(error, other)
+        return old > 0 and new - 1.64 * math.hypot(other, error * new / old) > STEADY * old
 
     @property
     def far(self) -> bool:
