@@ -147,8 +147,10 @@ def test_knobs_turn_latents_and_labels() -> None:
 @pytest.mark.parametrize("name", ["z3", "a b", "a=1", "", "x" * 41, "a/b"])
 def test_names_that_could_not_be_asked_for_are_refused(name: str) -> None:
     with pytest.raises(RecipeError, match="--name"):
-        check_name(name)
-    assert check_name("微笑") == "微笑"
+        check_name(hand(), name)
+    assert check_name(hand(), "微笑") == "微笑"
+    with pytest.raises(RecipeError, match="a knob already"):
+        check_name(hand(classes=("cat", "dog")), "dog")
 
 
 @pytest.mark.parametrize(("network", "classes"), [("mlp", ()), ("mlp", ("a", "b"))])

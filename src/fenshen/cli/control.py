@@ -163,12 +163,13 @@ def edit(
 def explain(
     run: RunName, start: Start = "0", knobs: Knobs = None,
     scores: Annotated[bool, typer.Option("--scores/--no-scores", help=tr("measure disentanglement"))] = True,
-    seed: Number = 0, out: Out = None, device: Device = None, json: Json = False,
+    seed: Number = 0, label: LabelName = None, truncation: Truncation = 1.0, out: Out = None, device: Device = None, json: Json = False,
 ) -> None:  # fmt: skip
     from fenshen import api
 
     speaker = Speaker(json)
-    answer = api.load(run).explain(start, knobs=knobs or (), scores=scores, seed=seed, out=out, device=device or "auto", watcher=saying(speaker))
+    answer = api.load(run).explain(start, knobs=knobs or (), scores=scores, seed=seed, label=label, truncation=truncation, out=out,
+                                   device=device or "auto", watcher=saying(speaker))  # fmt: skip
     found = answer.numbers["disentanglement"]
     if found is not None:
         rows = [(name, number(each["mig"]), number(each["informativeness"]), each["entry"]) for name, each in found["factors"].items()]

@@ -36,7 +36,8 @@ def closed_form(hand: Hand) -> tuple[Tensor, Tensor]:
 
 def eigen_directions(a_DF: Tensor) -> tuple[Tensor, Tensor]:
     """Eigenvectors (rows) and eigenvalues of A Aᵀ, columns of A normalised, in descending order; the largest entry of each is positive."""
-    a_DF = a_DF.double() / a_DF.double().norm(dim=0, keepdim=True).clamp_min(1e-12)
+    a_DF = a_DF.cpu().double()  # Not every device knows double precision.
+    a_DF = a_DF / a_DF.norm(dim=0, keepdim=True).clamp_min(1e-12)
     values_D, vectors_DD = torch.linalg.eigh(a_DF @ a_DF.T)
     return upright(vectors_DD.flip(1).T).float(), values_D.flip(0).float()
 
@@ -73,12 +74,12 @@ def principal_components(hand: Hand, count: int, seed: int = 0) -> tuple[Tensor,
     """
     places = hand.random(SAMPLES, seed)
     h_BF = activations(hand, places, layer=1)
-    return components(h_BF, places.z_BD, count, None if places.label_BK is None else places.label_BK.argmax(1))
+    return components(h_BF, places.z_BD, count, None if places.label_BK is None else places.label_BK.argmax(1).cpu())
 
 
 def components(h_BF: Tensor, z_BD: Tensor, count: int, class_B: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """As `principal_components`, of activations and latents that are there."""
-    h_BF, z_BD = centered(h_BF.double(), class_B), centered(z_BD.double(), class_B)
+    h_BF, z_BD = centered(h_BF.cpu().double(), class_B), centered(z_BD.cpu().double(), class_B)
     count = min(count, *h_BF.shape, z_BD.shape[1])
     with torch.random.fork_rng(devices=[]):  # A few components of thousands of activations: found by random projections.
         torch.manual_seed(0)

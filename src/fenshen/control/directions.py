@@ -54,7 +54,7 @@ def name_direction(
     method, of examples: `probe`, a logistic regression on their latents; `mean`, the difference of their mean latents; `seen`, a logistic
     regression on what the measuring network sees of them, which then looks at 2000 made pictures.
     """
-    check_name(name)
+    check_name(hand, name)
     if (examples is None) == (label is None):
         raise RecipeError("say what {name} means: --examples FILE (pictures with and without it) or --of LABEL (of the training pictures)", name=name)
     desk = Desk.of(hand, "directions", [name], out)

@@ -32,13 +32,16 @@ SAMPLES = 2000
 CELL = 96
 
 
-def explain(hand: Hand, start: Stop = 0, *, knobs: Sequence[str] = (), scores: bool = True, seed: int = 0, out: str | Path | None = None) -> Answer:
+def explain(
+    hand: Hand, start: Stop = 0, *, knobs: Sequence[str] = (), scores: bool = True, seed: int = 0, label: str | None = None,
+    truncation: float = 1.0, out: str | Path | None = None,
+) -> Answer:  # fmt: skip
     """A sheet with a row per knob (less, as it is, more, and a map of what changes), and how disentangled the latent is.
 
     The map is the mean of |dx/dα| over 64 places, as a part of the range from black to white per unit.
     """
     desk = Desk.of(hand, "explain", [name_of(str(start))], out)
-    place, found = places_of(hand, [str(start)])
+    place, found = places_of(hand, [str(start)], label, truncation)
     turned, places = (find_knobs(hand, knobs) if knobs else default_knobs(hand)), hand.random(PLACES, seed)
     maps = [sensitivity(hand, knob, places) for knob in turned]
     top = float(max(np.quantile(map_HW, 0.995) for map_HW in maps))

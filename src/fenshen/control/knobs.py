@@ -109,8 +109,10 @@ def code_knobs(hand: Hand) -> list[Knob]:
     return [Knob(name, "code", codes=hand.sampler.codes) for name in code_places(hand.sampler.codes)]
 
 
-def check_name(name: str) -> str:
-    """RecipeError for a name that could not be asked for later."""
+def check_name(hand: Hand, name: str) -> str:
+    """RecipeError for a name that could not be asked for later, or that means something already."""
+    if name in hand.made.classes or name in code_places(hand.sampler.codes):
+        raise RecipeError("--name {name}: this is a label or a code of the run, and a knob already; choose another name", name=name)
     if not NAME.fullmatch(name) or AXIS.fullmatch(name):
         raise RecipeError("--name {name}: up to 40 letters without spaces, =, comma or slash, and not z with a number", name=name)
     return name
