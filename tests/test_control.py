@@ -291,6 +291,12 @@ def test_a_run_that_restores_has_nothing_to_steer(tmp_path: Path) -> None:
         run.directions()
 
 
+def test_codes_have_nothing_between_them(tmp_path: Path) -> None:
+    run = trained(tmp_path, [], family="vae", quantizer="fsq")
+    with pytest.raises(DataError, match="grid of codes"):
+        run.interpolate(1, 2)
+
+
 def test_a_run_without_labels_says_so(tmp_path: Path) -> None:
     run = trained(tmp_path, [], groups=0)
     with pytest.raises(DataError, match="no labels"):

@@ -106,7 +106,7 @@ class Hand:
 
     @classmethod
     def open(cls, run: RunFolder, device: str = "auto", say: Say = silent) -> Hand:
-        """RunFolderError where there are no weights; DataError or RecipeError for a run that makes no pictures, or none from nothing."""
+        """RunFolderError where there are no weights; DataError or RecipeError for a run that makes no pictures, or none from nothing, or of codes."""
         where = str(pick_device(device))
         sampler, made, _ = run.load_sampler(where)
         if made.space.axes != 2:
@@ -114,7 +114,8 @@ class Hand:
         if isinstance(sampler, Codec):
             raise DataError("the latent of this run is a grid of codes, which cannot be turned: control works on runs with a latent vector")
         hand = cls(run, sampler.requires_grad_(False), made, where, say)
-        hand.random(1)
+        if not hand.random(1).z_BD.is_floating_point():
+            raise DataError("the latent of this run is a grid of codes with nothing between them: control works on runs without a quantizer")
         return hand
 
     def at(self, seeds: Sequence[Seed], label: str | None = None, truncation: float = 1.0) -> Places:
