@@ -30,7 +30,7 @@ from fenshen.evaluate.critic import categories, load_family
 from fenshen.measure.clusters import purity
 from fenshen.recipe import Data, set_from_text
 
-CHANGES = {"model.codes.categorical": 10, "model.codes.continuous": 2, "model.condition": "none", "evaluate.report": False}
+CHANGES = {"model.codes.categorical": 10, "model.codes.continuous": 2, "model.condition": "none", "autopilot": "off", "evaluate.report": False}
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from fenshen.measure.encoders import Encoder, shrunk
 NEAREST = 1e-10  # Mean squared error below which two pictures count as the same: 100 dB.
 SIGMA, TAPS = 1.5, 11  # Of the window of SSIM, in cells.
 C1, C2 = 0.01**2, 0.03**2
-FOLD = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
+CONVOLVE = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 
 
 def psnr(x_NCS: Tensor, y_NCS: Tensor) -> Tensor:
@@ -61,5 +61,5 @@ def windowed(x_N1S: Tensor) -> Tensor:
         taps = min(TAPS, x_N1S.shape[2 + axis])
         window = torch.exp(-(torch.arange(taps, dtype=x_N1S.dtype, device=x_N1S.device) - (taps - 1) / 2).square() / (2 * SIGMA**2))
         shape = [1, 1, *(taps if other == axis else 1 for other in range(axes))]
-        x_N1S = FOLD[axes](x_N1S, (window / window.sum()).view(shape))
+        x_N1S = CONVOLVE[axes](x_N1S, (window / window.sum()).view(shape))
     return x_N1S
