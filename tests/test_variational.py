@@ -25,9 +25,10 @@ from fenshen.training.session import Stop, Watcher
 from fenshen.writing import write_slices
 
 FAST = {"train.ticks": 2, "train.threads": 1, "train.precision": "fp32", "train.batch": 16, "autopilot": "off", "evaluate.report": False}
-VAE, VAEGAN = {"model.family": "vae"}, {"model.family": "vaegan", "model.adversarial_from": 0.2}
+VAE, VAEGAN = {"model.family": "vae", "model.network": "conv"}, {"model.family": "vaegan", "model.adversarial_from": 0.2}
 KINDS = {
     "vae": FAST | VAE,
+    "vae, dense": FAST | {"model.family": "vae"},
     "vae, two parts": FAST | VAE | {"train.parts": 2, "train.threads": 2, "train.precision": "bf16"},
     "vq": FAST | VAE | {"model.quantizer": "vq"},
     "vaegan": FAST | VAEGAN,

@@ -117,7 +117,9 @@ class Adversary(Model):
 class Autoencoding(Model):
     """An encoder and a decoder, with a small latent between them."""
 
-    network: Literal["conv", "residual", "mlp"] = Field("conv", description="plain 3×3 convolutions, residual blocks, or mlp (dense layers)")
+    network: Literal["conv", "residual", "mlp"] | None = Field(
+        None, description="plain 3×3 convolutions, residual blocks, or mlp (dense layers); derived: mlp for small pictures on a CPU, else conv"
+    )
     latent: Annotated[int, Field(ge=1, le=1024)] | None = Field(None, description="length of the latent vector z; derived from the resolution")
     likelihood: Literal["gaussian", "bernoulli", "fixed"] = Field(
         "gaussian", description="of a pixel: gaussian (σ learned), bernoulli (black or white), fixed (σ given)"

@@ -75,10 +75,11 @@ class Autoencoder(Encoding):
         assert model.size and model.latent
         super().__init__(space, told, model.latent)
         width, given, channels = WIDTHS[model.size], self.knows.vector_length, self.knows.grid_channels
+        network = model.network or "conv"
         self.head = label_head(model.latent, told, model.label_head)  # Where it is to say the label, an encoder is not told it.
         seen = given if self.head is None else 0
-        self.encoder = encoder(space, model.network, seen, width, 2 * model.latent, grid_channels=channels)
-        self.decoder = decoder(space, model.network, model.latent + given, width, grid_channels=channels)
+        self.encoder = encoder(space, network, seen, width, 2 * model.latent, grid_channels=channels)
+        self.decoder = decoder(space, network, model.latent + given, width, grid_channels=channels)
         self.likelihood = likelihood(model.likelihood, model.sigma)
         self.prior = Mixture(model.latent, groups_of(told))
         self.wanted: str = model.prior
