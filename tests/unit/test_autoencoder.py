@@ -11,7 +11,7 @@ from torch.distributions import MultivariateNormal, Normal, kl_divergence
 from fenshen.condition import Label
 from fenshen.families.autoencoder import Autoencoder, Posterior, active_units, bound
 from fenshen.families.base import At
-from fenshen.families.mixture import COMPONENTS, Mixture
+from fenshen.families.mixture import COMPONENTS, ENOUGH, Mixture
 from fenshen.families.quantized import Codec
 from fenshen.families.vae import collapse, free, warm
 from fenshen.likelihoods import Gaussian
@@ -101,7 +101,7 @@ def test_unfitted_it_is_the_standard_normal() -> None:
 def test_noise_becomes_the_fitted_density() -> None:
     (h, _), prior = made(), Mixture(3, 0)
     prior.fit(h, None, seed=0)
-    count = max(1, min(COMPONENTS, len(h) // 60))
+    count = max(1, min(COMPONENTS, len(h) // (ENOUGH * 3)))
     wanted = GaussianMixture(count, covariance_type="full", reg_covar=1e-4, max_iter=50, random_state=0).fit(h.double().numpy())
     assert torch.allclose(prior.log_prob(h), torch.from_numpy(wanted.score_samples(h.double().numpy())).float(), atol=1e-3)
     placed = prior.place(torch.randn(40_000, 3, generator=torch.Generator().manual_seed(0)), None)

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 COMPONENTS = 10
 ROUNDS = 50  # Of expectation-maximisation, at most.
 MOST_GROUPS = 64  # With more labels than this, one mixture serves them all.
-ENOUGH = 20  # Latents per component and dimension that a group of its own takes.
+ENOUGH = 5  # Latents per component and dimension that a group of its own takes.
 EDGE = 1e-7  # Uniform numbers are kept so far from 0 and 1.
 
 
