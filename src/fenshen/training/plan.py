@@ -10,7 +10,7 @@ import torch
 from fenshen.data import Dataset
 from fenshen.data.groups import default_groups, group
 from fenshen.errors import RecipeError
-from fenshen.recipe import Adversary, Autoencoding, Gan, Model, Recipe, Restoring, Vae
+from fenshen.recipe import Adversary, Autoencoding, Gan, Model, Recipe, Restore, Restoring, Vae
 from fenshen.run import Made
 
 CHANNELS = {"gray": 1, "colour": 3, "alpha": 4}
@@ -152,13 +152,14 @@ def _check_restoring(recipe: Recipe, model: Restoring, resolution: int) -> None:
 
 
 def default_lr(recipe: Recipe, resolution: int) -> float:
-    """WGAN 5e-5 (Arjovsky 2017), WGAN-GP and the articles' networks 1e-4; else 1e-3, and half of that above 32 px."""
+    """WGAN 5e-5 (Arjovsky 2017), WGAN-GP and the articles' networks 1e-4; else 1e-3, and half of that above 32 px
+    where there is a critic or an encoder."""
     model = recipe.model
     if isinstance(model, Adversary) and model.objective == "wgan":
         return 5e-5
     if isinstance(model, Adversary) and (model.objective == "wgan-gp" or model.network in ("dcgan", "mlp")):
         return 1e-4
-    return 1e-3 if resolution <= 32 else 5e-4
+    return 1e-3 if resolution <= 32 or isinstance(model, Restore) else 5e-4
 
 
 def default_size(device: torch.device, resolution: int) -> str:
@@ -175,10 +176,10 @@ def default_augmentation(model: Model, count: int) -> str:
 
 def default_batch(device: torch.device, resolution: int, count: int, restoring: bool = False) -> int:
     """Never more than a small set holds. On a CPU, where steps are what is short, 64, above 32 px 32, above 128 px 16; for restoring,
-    where every pixel teaches, 16 at most. On a GPU 256, above 64 px 64."""
+    where every pixel teaches, 8. On a GPU 256, above 64 px 64."""
     wanted = 256 if resolution <= 64 else 64
     if device.type == "cpu":
-        wanted = 16 if restoring or resolution > 128 else 64 if resolution <= 32 else 32
+        wanted = 8 if restoring else 64 if resolution <= 32 else 32 if resolution <= 128 else 16
     return wanted if count >= wanted else max(2, 2 ** (count.bit_length() - 1))
 
 
