@@ -153,7 +153,7 @@ def remedies(what: str, recipe: Recipe, safe: Recipe, chart: Chart, fraction: fl
         case "mode collapse":
             found = [_penalized(recipe, safe, back=True), _new_critic(back=True)]
         case "kinds are missing":
-            found = [*_relativistic(recipe, safe), _new_critic()]
+            found = [_relativistic(recipe, safe), _new_critic()]
         case "the critic wins":
             found = [_penalized(recipe, safe), _noisy(recipe)]
         case "the critic loses":
@@ -224,10 +224,10 @@ def _new_critic(back: bool = False) -> Remedy:
     return Remedy(text, back=back, renew=("critic",))
 
 
-def _relativistic(recipe: Recipe, safe: Recipe) -> list[Remedy]:
-    """The default objective and penalty, where they are others: pairs of real and made pictures leave no kind out (Sun et al. 2020)."""
+def _relativistic(recipe: Recipe, safe: Recipe) -> Remedy:
+    """The default objective and penalty: pairs of real and made pictures leave no kind out (Sun et al. 2020). A new critic where they are those."""
     changes = {key: value for key, value in differences(recipe, safe).items() if key in ("model.objective", "model.penalty", "model.critic_steps")}
-    return [Remedy(said("the default objective and gradient penalty"), changes)] if changes else []
+    return Remedy(said("the default objective and gradient penalty"), changes) if changes else _new_critic()
 
 
 def _noisy(recipe: Recipe) -> Remedy:
