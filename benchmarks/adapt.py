@@ -10,7 +10,6 @@ same minutes. Beside the distances stand those of real training pictures. Append
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from record import record
 
 import fenshen.api
 from fenshen.data import Dataset, prepare
@@ -31,7 +31,6 @@ from fenshen.training.adapting import Origin
 from fenshen.training.examine import encoder_of
 from fenshen.training.plan import pick_device
 
-HISTORY = Path(__file__).with_name("history.jsonl")
 CONTENDERS = {
     "scratch": None,
     "plain": {},
@@ -139,10 +138,7 @@ def main() -> None:
             "before": was, "after": {"old": kept, "new": yardstick.distance(made(run.folder, options.count, 1), new)},
             "real": {"old": yardstick.floor(old), "new": yardstick.floor(new)},
         }  # fmt: skip
-        print(json.dumps(line), flush=True)
-        if not options.quiet:
-            with open(HISTORY, "a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
+        record(line, options.quiet)
     print(f"runs and grids: {out}")
 
 

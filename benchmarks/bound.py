@@ -10,13 +10,13 @@ training pictures: both are bounds of a model that can be sampled. One draw give
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 import time
 from datetime import date
 from pathlib import Path
 
 import torch
+from record import record
 
 import fenshen.api
 from fenshen.data import prepare
@@ -24,7 +24,6 @@ from fenshen.families.autoencoder import Autoencoder, active_units, bound
 from fenshen.media.image import to_tensor
 from fenshen.recipe import Data, set_from_text
 
-HISTORY = Path(__file__).with_name("history.jsonl")
 RECIPE = {
     "model.family": "vae", "model.likelihood": "bernoulli", "model.network": "mlp", "model.latent": 40, "model.condition": "none", "model.groups": 0,
     "train.batch": 128, "evaluate.report": False, "autopilot.on": False,
@@ -69,10 +68,7 @@ def main() -> None:
         **{k: round(v, 3) for k, v in measured(model, dataset.pictures[dataset.held_out[: options.count]], options.k).items()},
         "measuring_seconds": round(time.monotonic() - began, 1),
     }  # fmt: skip
-    print(json.dumps(line), flush=True)
-    if not options.quiet:
-        with open(HISTORY, "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+    record(line, options.quiet)
     print(f"run: {out}")
 
 

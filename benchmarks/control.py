@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from record import record
 
 import fenshen
 from fenshen.control.directions import logistic
@@ -32,7 +33,6 @@ from fenshen.control.knobs import Knob, find_knobs
 from fenshen.media.image import save_picture
 from fenshen.media.sheet import sheet, signed
 
-HISTORY = Path(__file__).with_name("history.jsonl")
 AMOUNTS = np.linspace(-3, 3, 7)
 MADE, TAUGHT = 200, 4000
 
@@ -155,9 +155,7 @@ def main() -> None:
         rows += [list(hand.pictures(knob.turn(places[n : n + 1].repeat(len(AMOUNTS)), torch.from_numpy(AMOUNTS).float()))) for n in range(3)]
         names += [method, "", ""]
     save_picture(sheet(rows, names, [signed(amount) for amount in AMOUNTS]), out / "bold.png")
-    if not options.quiet:
-        with open(HISTORY, "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+    record(line, options.quiet)
     print(f"pictures: {out}")
 
 

@@ -11,7 +11,6 @@ benchmarks/history.jsonl, and exits with 1 where a verdict is wrong.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
+from record import record
 
 import fenshen
 from fenshen.data import Dataset, prepare
@@ -27,7 +27,6 @@ from fenshen.evaluate.subject import Subject
 from fenshen.media.image import to_image
 from fenshen.recipe import Data
 
-HISTORY = Path(__file__).with_name("history.jsonl")
 PLANTED = 0.05
 MOST_HELD_OUT = 1000
 OVERFITTING = {"train.augmentation": "off", "autopilot": "off", "evaluate.report": False}
@@ -91,10 +90,7 @@ def main() -> None:
         for found in cases(source, options, out):
             wrong += not found["right"]
             line = {"benchmark": "copying", "date": str(date.today()), "minutes": options.minutes, **found}
-            print(json.dumps(line), flush=True)
-            if not options.quiet:
-                with open(HISTORY, "a", encoding="utf-8") as file:
-                    file.write(json.dumps(line) + "\n")
+            record(line, options.quiet)
     print(f"runs and sheets: {out}; wrong verdicts: {wrong}")
     sys.exit(1 if wrong else 0)
 

@@ -13,7 +13,6 @@ benchmarks/history.jsonl.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from record import record
 from rich.console import Console
 from rich.table import Table
 from scipy.ndimage import gaussian_filter
@@ -36,7 +36,6 @@ from fenshen.measure.encoders import Encoder
 from fenshen.recipe import Data
 from fenshen.training.examine import encoder_of
 
-HISTORY = Path(__file__).with_name("history.jsonl")
 DISTANCES = {"frechet": +1, "frechet_infinity": +1, "kid": +1, "mind": +1}  # +1: rises with damage, -1: falls.
 LIKENESS = {"precision": -1, "density": -1}
 VARIETY = {"coverage": -1, "vendi": -1, "inception": -1, "balance": +1}
@@ -184,9 +183,7 @@ def main() -> None:
     line = {"benchmark": "damages", "date": str(date.today()), "data": Path(options.source).name, "count": count, "reals": len(dataset.held_out),
             "encoder": bench.encoder.digest[:16], "wrong": wrong,
             "values": {damage: {m: [float(f"{v:.4g}") for v in row] for m, row in rows.items()} for damage, rows in values.items()}}  # fmt: skip
-    if not options.quiet:
-        with open(HISTORY, "a", encoding="utf-8") as file:
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+    record(line, options.quiet)
     print(f"{count} pictures against {len(dataset.held_out)} held-out ones; wrong moves: {', '.join(wrong) or 'none'}")
     sys.exit(1 if wrong else 0)
 

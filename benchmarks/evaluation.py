@@ -10,18 +10,15 @@ to benchmarks/history.jsonl.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import resource
 import subprocess
 import sys
 import time
 from datetime import date
-from pathlib import Path
 
 import torch
-
-HISTORY = Path(__file__).with_name("history.jsonl")
+from record import record
 
 
 def timed(command: list[str]) -> tuple[float, float]:
@@ -45,10 +42,7 @@ def main() -> None:
     wall, processor = (min(seconds) for seconds in zip(*rounds, strict=True))
     line = {"benchmark": "evaluation", "date": str(date.today()), "count": options.count, "seconds": round(wall, 1),
             "cpu_seconds": round(processor, 1), "threads": torch.get_num_threads(), "load_before": round(os.getloadavg()[0], 1)}  # fmt: skip
-    print(json.dumps(line))
-    if not options.quiet:
-        with open(HISTORY, "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+    record(line, options.quiet)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ benchmarks/history.jsonl.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 from datetime import date
@@ -19,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from record import record
 
 import fenshen.api
 from fenshen.condition import Given
@@ -31,7 +31,6 @@ from fenshen.measure.distances import frechet_distance
 from fenshen.media.image import to_pictures, to_tensor
 from fenshen.recipe import set_from_text
 
-HISTORY = Path(__file__).with_name("history.jsonl")
 CONTENDERS: dict[str, dict[str, object]] = {
     "vae": {"model.family": "vae"},
     "vaegan": {"model.family": "vaegan"},
@@ -104,10 +103,7 @@ def main() -> None:
         }  # fmt: skip
         if isinstance(subject.sampler, Codec):
             line |= dict(zip(("codes_used", "perplexity"), (round(value, 3) for value in subject.sampler.used()), strict=True))
-        print(json.dumps(line), flush=True)
-        if not options.quiet:
-            with open(HISTORY, "a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
+        record(line, options.quiet)
     print(f"runs and grids: {out}")
 
 

@@ -12,7 +12,6 @@ Appends a line per run to benchmarks/history.jsonl.
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 import time
 from datetime import date
@@ -22,7 +21,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from quality import HISTORY, Classifier, train_classifier
+from quality import Classifier, train_classifier
+from record import record
 
 import fenshen.api
 from fenshen.data import Dataset, prepare
@@ -70,10 +70,7 @@ def one(dataset: Dataset, classifier: Classifier | None, asked: argparse.Namespa
         "purity": purity(said, dataset.labels[where]), "purity_made": None if seen is None else purity(np.arange(2000) % count, seen),
         "threads": run.recipe.train.threads, "set": asked.set,
     }  # fmt: skip
-    print(json.dumps(line), flush=True)
-    if not asked.choose:
-        with open(HISTORY, "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+    record(line, asked.choose)
     return line
 
 

@@ -9,7 +9,6 @@ encoder takes once per set of pictures (trained anew here). Appends a line to be
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import time
 from datetime import date
@@ -20,6 +19,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
 import torch
+from record import record
 
 from fenshen.api import Watcher, plan
 from fenshen.measure.encoders import feature_count, train_encoder
@@ -28,7 +28,6 @@ from fenshen.training.examine import COUNT, MOST_SEEN, Examiner, encoder_of
 from fenshen.training.loop import Trainer
 from fenshen.training.session import safe_recipe
 
-HISTORY = Path(__file__).with_name("history.jsonl")
 TURN = 20  # Steps.
 
 
@@ -76,10 +75,7 @@ def main() -> None:
         "looks_percent": round(100 * LOOKS * median(looks) / (60 * options.minutes), 2), "encoder_seconds": round(once, 1),
         "encoder_percent": round(100 * once / (60 * options.minutes), 1),
     }  # fmt: skip
-    print(json.dumps(line), flush=True)
-    if not options.quiet:
-        with open(HISTORY, "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+    record(line, options.quiet)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ training pictures and the test split: real data against real data. Appends a lin
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 import time
@@ -20,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from record import record
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -31,7 +31,6 @@ from fenshen.media.image import to_tensor
 from fenshen.recipe import Data, set_from_text
 from fenshen.training.plan import CHANNELS, pick_device
 
-HISTORY = Path(__file__).with_name("history.jsonl")
 CONTENDERS = {
     "gan": ("gan", {}),
     "gan-unlabelled": ("gan", {"model.condition": "none"}),
@@ -150,10 +149,7 @@ def main() -> None:
             "changes": changes, "kimg": last["kimg"], "pictures_per_second": last["per_second"], "training_seconds": last["seconds"],
             "total_seconds": round(time.monotonic() - began, 1), "count": len(made.images), **yardstick.score(made.images, len(dataset.classes)),
         }  # fmt: skip
-        print(json.dumps(line), flush=True)
-        if not options.quiet:
-            with open(HISTORY, "a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
+        record(line, options.quiet)
     print(f"runs and grids: {out}")
 
 

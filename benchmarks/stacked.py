@@ -10,13 +10,13 @@ divergence is KL(samples' triples || those of the training pictures). Appends a 
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 import torch
+from record import record
 
 import fenshen
 from fenshen.data import Dataset, prepare
@@ -25,7 +25,6 @@ from fenshen.recipe import Data, set_from_text
 from fenshen.training.examine import encoder_of
 from fenshen.training.plan import pick_device
 
-HISTORY = Path(__file__).with_name("history.jsonl")
 COUNT = 26_000
 PICTURES = 60_000
 MODES = 1000
@@ -83,10 +82,7 @@ def main() -> None:
         "device": torch.cuda.get_device_name() if device.type == "cuda" else f"cpu, {torch.get_num_threads()} threads", "count": COUNT,
         "modes": len(np.unique(found)), "kl": round(divergence(found, real), 4), "events": len(run.folder.events()),
     }  # fmt: skip
-    print(json.dumps(line), flush=True)
-    if not options.quiet:
-        with open(HISTORY, "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+    record(line, options.quiet)
 
 
 if __name__ == "__main__":

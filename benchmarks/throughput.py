@@ -11,16 +11,15 @@ from __future__ import annotations
 
 import argparse
 import copy
-import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
-from pathlib import Path
 from statistics import median
 
 import numpy as np
 import torch
+from record import record
 from torch.nn.functional import softplus
 
 import fenshen  # noqa: F401  first: it sets what must be set before torch is imported
@@ -31,8 +30,6 @@ from fenshen.run import Made
 from fenshen.training.loop import Trainer
 from fenshen.training.plan import complete, describe, pick_device
 from fenshen.training.probe import probe
-
-HISTORY = Path(__file__).with_name("history.jsonl")
 
 
 def made_dataset(resolution: int) -> Dataset:
@@ -130,9 +127,7 @@ def main() -> None:
         "precision": recipe.train.precision,
         "pictures_per_second": speeds, "ratio": {name: round(speeds["ours"] / speed, 2) for name, speed in speeds.items()},
     }  # fmt: skip
-    print(json.dumps(line, indent=1))
-    with open(HISTORY, "a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
+    record(line)
 
 
 if __name__ == "__main__":

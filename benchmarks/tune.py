@@ -10,17 +10,16 @@ which the best recipe has the smaller mean over the seeds; a search that found t
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 from datetime import date
 from pathlib import Path
 from statistics import mean
 
+from record import record
+
 import fenshen
 import fenshen.api
-
-HISTORY = Path(__file__).with_name("history.jsonl")
 
 
 class Saying(fenshen.api.Watcher):
@@ -72,10 +71,7 @@ def main() -> None:
             "best_score": found.best.points[-1].score if found.best else None, "values": found.best.values if found.best else None,
             "measure": measure, "means": means, "runs": results,
         }  # fmt: skip
-        print(json.dumps(line), flush=True)
-        if not options.quiet:
-            with open(HISTORY, "a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
+        record(line, options.quiet)
     print(f"tuning beats the default on {wins} of {len(options.sources)} sources; searches and runs: {out}")
 
 

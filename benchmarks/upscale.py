@@ -11,13 +11,12 @@ the same of repairs, against the mean and the smoothest fill. Appends a line per
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from quality import HISTORY
+from record import record
 from torch import nn
 
 import fenshen.api
@@ -40,10 +39,7 @@ def main() -> None:
     home = asked.out or Path(tempfile.mkdtemp())
     for family in asked.only.split(","):
         line = one(asked, family, home / family)
-        print(json.dumps(line), flush=True)
-        if not asked.quiet:
-            with open(HISTORY, "a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
+        record(line, asked.quiet)
 
 
 def one(asked: argparse.Namespace, family: str, out: Path) -> dict[str, Any]:

@@ -11,19 +11,18 @@ both to benchmarks/history.jsonl. The autopilot knows none of these settings.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
-from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
 import torch
+from record import record
 
 from fenshen.data import Dataset, prepare
 from fenshen.errors import DivergedError
@@ -36,7 +35,6 @@ from fenshen.training.examine import Examiner, encoder_of
 from fenshen.training.loop import Trainer
 from fenshen.training.plan import complete, describe, told_data
 
-HISTORY = Path(__file__).with_name("history.jsonl")
 HERE = torch.device("cpu")
 SPREAD = 0.04  # Standard deviation of every Gaussian; the plane is [-1, 1]².
 COUNT = 1000
@@ -221,7 +219,6 @@ def main() -> None:
         sane[name] = score(ground, train(ground, Animal(name, {}), options.kimg, options.seed, False)[0])
         print(f"default recipe on {name}: {sane[name][0]:.4g} above the floor, {sane[name][1]:.0%} of the modes", flush=True)
     healthy = {False: 0, True: 0}
-    lines = []
     for name, animal in chosen.items():
         ground = grounds[animal.ground]
         for autopilot in (False, True):
@@ -235,13 +232,9 @@ def main() -> None:
                 "healthy": bool(well), "distance": None if math.isinf(distance) else round(distance, 5), "sane": round(sane[animal.ground][0], 5),
                 "modes": modes, "seconds": round(time.monotonic() - began, 1), "said": said,
             }  # fmt: skip
-            lines.append(line)
-            print(json.dumps(line, ensure_ascii=False), flush=True)
+            record(line, options.quiet)
     total = {"benchmark": "zoo", "date": str(date.today()), "settings": len(chosen), "healthy_off": healthy[False], "healthy_on": healthy[True]}
-    print(json.dumps(total), flush=True)
-    if not options.quiet:
-        with open(HISTORY, "a", encoding="utf-8") as file:
-            file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in [*lines, total])
+    record(total, options.quiet)
 
 
 if __name__ == "__main__":
