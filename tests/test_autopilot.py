@@ -104,7 +104,7 @@ def test_every_diagnosis_has_a_name_a_ladder_and_a_last_word(what: str) -> None:
 def test_missing_kinds_bring_the_default_objective_then_new_critics() -> None:
     strange, safe = recipe_of(model__objective="minimax"), recipe_of()
     first, second = remedies("kinds are missing", strange, safe, chart(FALLING), 0.9)
-    assert first.changes["model.objective"] == "relativistic" and not first.renew and second.renew == ("critic",)
+    assert first.changes["model.objective"] == "relativistic" and first.renew == ("critic",) and second.renew == ("critic",)
     assert [remedy.renew for remedy in remedies("kinds are missing", safe, safe, chart(FALLING), 0.9)] == [("critic",)] * 2
 
 
