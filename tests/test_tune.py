@@ -24,7 +24,7 @@ from fenshen.training.session import Stop, Watcher
 from fenshen.tuning import bench as benches
 from fenshen.tuning import search
 from fenshen.tuning.bench import Bench, set_aside
-from fenshen.tuning.dials import Dial, changes, defaults, dials, propose
+from fenshen.tuning.dials import Dial, changes, defaults, dials, neighbors, propose
 from fenshen.tuning.halving import Ladder, Point, Trial, best, climbers, ladder, next_job, standings
 from fenshen.tuning.words import verdict
 
@@ -101,7 +101,14 @@ def test_proposals_follow_from_seed_and_history_alone() -> None:
         assert values == propose(3, number, AROUND, tried)
         assert number == 0 or (1.25e-4 <= values["lr"] <= 4e-3 and 0.03 <= values["gamma"] <= 8 and values["batch"] in (32, 64, 128))
         tried.append((values, None if number == 4 else abs(np.log(values["lr"] / 5e-4))))
-    assert tried[0][0] == defaults(AROUND) and propose(4, 1, AROUND, tried[:1]) != tried[1][0]
+    assert tried[0][0] == defaults(AROUND) and propose(4, 7, AROUND, tried[:7]) != tried[7][0]
+
+
+def test_the_first_proposals_turn_one_dial_each() -> None:
+    turned = neighbors(AROUND)
+    changed = [[name for name, value in values.items() if value != defaults(AROUND)[name]] for values in turned]
+    assert changed == [["lr"], ["gamma"], ["batch"]] * 2
+    assert [values["lr"] for values in turned if values["lr"] != 1e-3] == [2e-3, 3.54e-4] and {values["batch"] for values in turned} == {32, 64, 128}
 
 
 def test_tpe_learns() -> None:
@@ -225,7 +232,7 @@ def test_a_trial_that_diverges_is_noted_and_the_search_goes_on(tmp_path: Path, m
 
     def step(self: Any) -> Any:
         report = original(self)
-        if self.recipe.train.lr != 1e-3:
+        if self.recipe.train.lr != 1e-3 or self.recipe.train.lr_critic:
             with torch.no_grad():
                 next(self.averaged.parameters()).fill_(float("nan"))
         return report

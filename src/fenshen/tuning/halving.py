@@ -14,7 +14,7 @@ from fenshen.tuning.dials import Values
 ETA = 3
 RUNGS = 3
 TRIALS = (27, 18, 12, 9, 6, 4)  # As many as leave each FIRST seconds on the first rung.
-FIRST = 20.0
+FIRST = 12.0
 LEAST = 2  # The default and one other.
 
 
