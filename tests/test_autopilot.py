@@ -108,6 +108,21 @@ def test_missing_kinds_bring_the_default_objective_then_new_critics() -> None:
     assert [remedy.renew for remedy in remedies("kinds are missing", safe, safe, chart(FALLING), 0.9)] == [("critic",)] * 2
 
 
+def test_only_who_steps_too_far_is_slowed_down() -> None:
+    recipe = recipe_of(train__lr=1e-4, train__lr_critic=3e-3)
+    seen = chart(FALLING)
+    seen.step = {"critic": 0.5, "generator": 0.001}
+    changes = remedies("steps too large", recipe, recipe_of(), seen, 0.1)[0].changes
+    assert changes["train.lr"] == 1e-4 and changes["train.lr_critic"] == pytest.approx(3e-3 * 0.01 / 0.5)
+
+
+def test_where_a_remedy_was_tried_and_time_runs_out_the_last_one_comes_first() -> None:
+    strange, safe = recipe_of(model__objective="minimax"), recipe_of()
+    early, late = (remedies("the critic wins", strange, safe, chart(STUCK), fraction, True) for fraction in (0.2, 0.4))
+    assert not early[0].renew and all(remedy == early[-1] for remedy in late)
+    assert not remedies("the critic wins", strange, safe, chart(STUCK), 0.4)[0].renew
+
+
 def test_overfitting_is_met_with_augmentation_and_only_where_there_is_none() -> None:
     bare = recipe_of(train__augmentation="off")
     assert diagnose(chart(FALLING, by_heart=0.9), 0.4, bare) == "overfitting"

@@ -139,7 +139,7 @@ class Autopilot:
             self.best = {name: value.clone() for name, value in self.trainer.averaged.state_dict().items()}
 
     def _act(self, what: str) -> None:
-        ladder = remedies(what, self.trainer.recipe, self.safe, self.chart, self.trainer.at.fraction)
+        ladder = remedies(what, self.trainer.recipe, self.safe, self.chart, self.trainer.at.fraction, self.rescues > 0)
         step = self.tried.get(what, 0)
         if step >= len(ladder) or self.rescues >= RESCUES:
             return self._resign(what)

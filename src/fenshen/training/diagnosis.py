@@ -25,7 +25,7 @@ STRETCH = 4  # Looks that are enough to say that a kind of pictures is never mad
 NEVER_MADE, FEWER = 0.08, 0.7  # Part of the real pictures that is of such kinds; what it has to come down to in a stretch.
 PLATEAU = 10  # Looks that are compared with as many before them.
 BY_HEART = 0.6  # Part of the way from training pictures to made ones at which the critic puts held-out ones.
-EARLY, LATEST_RESTART, LATEST_CUT = 0.15, 0.6, 0.5  # Parts of the plan.
+EARLY, HASTE, LATEST_RESTART, LATEST_CUT = 0.15, 0.3, 0.6, 0.5  # Parts of the plan.
 LAST_PART = 0.25  # Of the shortened plan, when there is nothing more to gain: the learning rate comes down in it.
 LR_CUT, STRONGER = 0.5, 4.0
 EVERYONE = ("critic", "generator", "autoencoder")  # The players there may be.
@@ -143,8 +143,8 @@ class Remedy:
     renew: tuple[str, ...] = ()
 
 
-def remedies(what: str, recipe: Recipe, safe: Recipe, chart: Chart, fraction: float) -> list[Remedy]:
-    """What to try, in this order."""
+def remedies(what: str, recipe: Recipe, safe: Recipe, chart: Chart, fraction: float, again: bool = False) -> list[Remedy]:
+    """What to try, in this order. `again`: another remedy was tried before; then, while there is just time for it, the last one comes first."""
     match what:
         case "broken" | "exploded":
             found = [_slower(recipe, chart)] * 2
@@ -168,6 +168,8 @@ def remedies(what: str, recipe: Recipe, safe: Recipe, chart: Chart, fraction: fl
     if last and fraction < LATEST_RESTART:
         text = said("beginning anew with the default recipe ({changes})", changes=", ".join(sorted(last)))
         found.append(Remedy(text, last, renew=EVERYONE))
+        if again and fraction > HASTE:
+            return found[-1:] * len(found)
     return found
 
 
@@ -194,11 +196,14 @@ def _slower(recipe: Recipe, chart: Chart) -> Remedy:
 
 
 def _shorter_steps(recipe: Recipe, chart: Chart) -> Remedy:
-    step = max(chart.step.values())
-    factor = GOOD_STEP / step
-    text = said("one step changed {percent} % of them; learning rate down to {lr}, and new networks", percent=f"{100 * step:.0f}",
-                lr=f"{_lr(recipe) * factor:.2g}")  # fmt: skip
-    return Remedy(text, _lrs(recipe, factor), renew=EVERYONE)
+    """Of every player whose steps are too large, not of the others."""
+    factors = {name: min(1.0, GOOD_STEP / step) if step > LARGE_STEP else 1.0 for name, step in chart.step.items()}
+    critic = factors.pop("critic", 1.0)
+    lr, lr_critic = _lr(recipe) * min(factors.values(), default=1.0), (recipe.train.lr_critic or _lr(recipe)) * critic
+    changes: dict[str, Any] = {"train.lr": lr} | ({"train.lr_critic": lr_critic} if isinstance(recipe.model, Adversary) else {})
+    text = said("one step changed {percent} % of them; learning rate down to {lr}, and new networks",
+                percent=f"{100 * max(chart.step.values()):.0f}", lr=f"{min(changes.values()):.2g}")  # fmt: skip
+    return Remedy(text, changes, renew=EVERYONE)
 
 
 def _penalized(recipe: Recipe, safe: Recipe, back: bool = False) -> Remedy:
