@@ -215,12 +215,14 @@ def _penalized(recipe: Recipe, safe: Recipe, back: bool = False) -> Remedy:
         changes |= {"model.penalty": safe.model.penalty.model_dump(exclude_none=True)}
     else:
         changes |= {"model.penalty.gamma": STRONGER * penalty.gamma}
-    if recipe.train.lr_critic and recipe.train.lr and recipe.train.lr_critic > recipe.train.lr:
-        changes |= {"train.lr_critic": recipe.train.lr}
-    gamma = changes.get("model.penalty.gamma") or safe.model.penalty.gamma
+    lr = max(_lr(recipe), _lr(safe))  # A generator that is slower than it need be is behind for that alone.
+    changes |= {"train.lr": lr, "train.lr_critic": min(recipe.train.lr_critic or _lr(recipe), lr)}
+    gamma, rates = changes.get("model.penalty.gamma") or safe.model.penalty.gamma, (lr, changes["train.lr_critic"])
+    words = {"gamma": f"{gamma:.2g}", "lr": f"{rates[0]:.2g}", "critic": f"{rates[1]:.2g}"}
     if back:
-        return Remedy(said("back to the last diverse state, gradient penalty up to {gamma}", gamma=f"{gamma:.2g}"), changes, back=True)
-    return Remedy(said("gradient penalty up to {gamma}", gamma=f"{gamma:.2g}"), changes)
+        return Remedy(said("back to the last diverse state, gradient penalty up to {gamma}, learning rate {lr}, the critic's {critic}", **words),
+                      changes, back=True)  # fmt: skip
+    return Remedy(said("gradient penalty up to {gamma}, learning rate {lr}, the critic's {critic}", **words), changes)
 
 
 def _new_critic(back: bool = False) -> Remedy:
