@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import tempfile
 from collections.abc import Callable
@@ -15,6 +16,8 @@ os.environ |= {
     "HF_HUB_OFFLINE": "1", "COLUMNS": "120", "NO_COLOR": "1",
 }  # fmt: skip  # Before torch is imported, and for every child process.
 os.environ.pop("FORCE_COLOR", None)
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # Started in the background by a shell: children would not hear of Ctrl-C either.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
