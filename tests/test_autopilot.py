@@ -58,7 +58,7 @@ STUCK = [10.0, 9.8, 10.1, 9.9, 10.0, 9.7, 10.2, 9.9, 10.0, 9.9]
     (chart(STUCK, right=0.5, gap=0.0), "the critic loses"),
     (chart(FALLING, step=0.5), "steps too large"),
     (chart([*FALLING[:4], 3.0, 3.1, 3.0, 3.1, 3.0, 3.1, 3.0, 3.1], diversity=0.2), "mode collapse"),
-    (chart([kid / 2 for kid in FALLING], never=1), "kinds are missing"),
+    (chart([kid / 2 for kid in FALLING], never=2), "kinds are missing"),
     (chart([kid / 2 for kid in FALLING]), None),
     (chart(FALLING, by_heart=0.9), "overfitting"),
     (chart([*FALLING, *NOISE]), "plateau"),
@@ -105,6 +105,7 @@ def test_missing_kinds_bring_the_default_objective_then_new_critics() -> None:
     strange, safe = recipe_of(model__objective="minimax"), recipe_of()
     first, second = remedies("kinds are missing", strange, safe, chart(FALLING), 0.9)
     assert first.changes["model.objective"] == "relativistic" and first.renew == ("critic",) and second.renew == ("critic",)
+    assert remedies("kinds are missing", strange, safe, chart(FALLING), 0.2)[0].renew == EVERYONE, "there is little to lose yet"
     assert [remedy.renew for remedy in remedies("kinds are missing", safe, safe, chart(FALLING), 0.9)] == [("critic",)] * 2
 
 

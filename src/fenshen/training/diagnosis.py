@@ -22,7 +22,7 @@ STEADY = 0.9  # A distance above this part of the earlier one has not improved.
 RECENT = 3  # Looks that make up "now".
 BACK = 8  # Looks that progress is seen in.
 STRETCH = 4  # Looks that are enough to say that a kind of pictures is never made.
-NEVER_MADE, FEWER = 0.08, 0.7  # Part of the real pictures that is of such kinds; what it has to come down to in a stretch.
+NEVER_MADE, FEWER = 0.1, 0.7  # Part of the real pictures that is of such kinds; what it has to come down to in a stretch.
 PLATEAU = 10  # Looks that are compared with as many before them.
 BY_HEART = 0.6  # Part of the way from training pictures to made ones at which the critic puts held-out ones.
 EARLY, HASTE, LATEST_RESTART, LATEST_CUT = 0.15, 0.3, 0.6, 0.5  # Parts of the plan.
@@ -153,7 +153,7 @@ def remedies(what: str, recipe: Recipe, safe: Recipe, chart: Chart, fraction: fl
         case "mode collapse":
             found = [_penalized(recipe, safe, back=True), _new_critic(back=True)]
         case "kinds are missing":
-            found = [_relativistic(recipe, safe), _new_critic()]
+            found = [_relativistic(recipe, safe, fraction), _new_critic()]
         case "the critic wins":
             found = [_penalized(recipe, safe), _noisy(recipe)]
         case "the critic loses":
@@ -231,10 +231,17 @@ def _new_critic(back: bool = False) -> Remedy:
     return Remedy(text, back=back, renew=("critic",))
 
 
-def _relativistic(recipe: Recipe, safe: Recipe) -> Remedy:
-    """The default objective and penalty: pairs of real and made pictures leave no kind out (Sun et al. 2020). A new critic where they are those."""
+def _relativistic(recipe: Recipe, safe: Recipe, fraction: float) -> Remedy:
+    """The default objective and penalty: pairs of real and made pictures leave no kind out (Sun et al. 2020). A new critic where they are those.
+
+    While there is little to lose, the generator begins anew as well: it is slow to leave where another objective has led it.
+    """
     changes = {key: value for key, value in differences(recipe, safe).items() if key in ("model.objective", "model.penalty", "model.critic_steps")}
-    return Remedy(said("the default objective and gradient penalty, and a new critic"), changes, renew=("critic",)) if changes else _new_critic()
+    if not changes:
+        return _new_critic()
+    if fraction < HASTE:
+        return Remedy(said("the default objective and gradient penalty, and new networks"), changes, renew=EVERYONE)
+    return Remedy(said("the default objective and gradient penalty, and a new critic"), changes, renew=("critic",))
 
 
 def _noisy(recipe: Recipe) -> Remedy:
