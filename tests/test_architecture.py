@@ -16,10 +16,10 @@ SOURCE = Path(fenshen.__file__).parent
 FLOORS = (
     ("lang", "errors"),
     ("space", "recipe", "schedules"),
-    ("losses", "penalties", "likelihoods"),
+    ("losses", "penalties", "likelihoods", "sampling"),
     ("media", "nets", "measure"),
     ("data", "condition", "families", "run"),
-    ("generate", "restoring", "writing", "training", "evaluate", "control", "tuning"),
+    ("generate", "narrate", "restoring", "writing", "training", "evaluate", "control", "tuning"),
     ("api",),
     ("cli", "__main__"),
 )

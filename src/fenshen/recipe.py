@@ -183,6 +183,26 @@ class RestoreGan(Restoring, Adversary):
     adversarial: NotNegative = Field(0.01, description="weight of what the critic says beside the distance")
 
 
+class Writing(Model):
+    """A network of words: it says how likely each token is to come next."""
+
+    context: Annotated[int, Field(ge=8, le=4096)] | None = Field(None, description="tokens that it reads at most before the next; derived")
+    width: Annotated[int, Field(ge=8, le=4096)] | None = Field(None, description="entries of a token's vector; derived from the size")
+    depth: Annotated[int, Field(ge=1, le=64)] | None = Field(None, description="layers; derived from the size")
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None = Field(None, description="of what passes between layers; derived from the amount of text")
+    condition: Literal["none"] = Field("none", description="labels of words are tags in front of them")
+
+
+class Autoregressive(Writing):
+    """Autoregressive family: the likelihood of each token given those before it, alone."""
+
+    family: Literal["autoregressive"] = "autoregressive"
+    net: Literal["lstm", "transformer"] = Field("transformer", description="recurrent layers, or attention")
+    rows: Literal["windows", "documents"] | None = Field(
+        None, description="windows anywhere in the text, or one whole document each; derived from how long they are"
+    )
+
+
 def _family_of(model: Any) -> str:
     """Which kind of model a part of a recipe describes; `gan` where it does not say."""
     return str(model.get("family", "gan")) if isinstance(model, dict) else model.family
@@ -190,10 +210,12 @@ def _family_of(model: Any) -> str:
 
 AnyModel = Annotated[
     Annotated[Gan, Tag("gan")] | Annotated[Vae, Tag("vae")] | Annotated[VaeGan, Tag("vaegan")]
-    | Annotated[Restore, Tag("restore")] | Annotated[RestoreGan, Tag("restoregan")],
+    | Annotated[Restore, Tag("restore")] | Annotated[RestoreGan, Tag("restoregan")] | Annotated[Autoregressive, Tag("autoregressive")],
     Discriminator(_family_of),
 ]  # fmt: skip
-FAMILIES: dict[str, type[Model]] = {"gan": Gan, "vae": Vae, "vaegan": VaeGan, "restore": Restore, "restoregan": RestoreGan}
+FAMILIES: dict[str, type[Model]] = {
+    "gan": Gan, "vae": Vae, "vaegan": VaeGan, "restore": Restore, "restoregan": RestoreGan, "autoregressive": Autoregressive,
+}  # fmt: skip
 
 
 class Train(Section):

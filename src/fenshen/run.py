@@ -34,11 +34,12 @@ from torch import Tensor
 from fenshen import __version__
 from fenshen.condition import Label, Told
 from fenshen.errors import OutOfSpaceError, RunFolderError
-from fenshen.families.base import Sampler
+from fenshen.families.base import Kept, Sampler
 from fenshen.families.build import build_sampler
 from fenshen.families.preference import Preference
+from fenshen.families.writer import Writer
 from fenshen.recipe import Recipe, load_recipe
-from fenshen.space import Grid
+from fenshen.space import Grid, Tokens
 
 FORMAT = 1
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -65,6 +66,32 @@ class Made:
     @property
     def told(self) -> Told:
         return {"label": Label(len(self.classes))} if self.classes else {}
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a trained model writes: tokens of an alphabet (its state, as `fenshen.media.text.Alphabet` gives it), at most `context` at a time.
+
+    `unit`: what one sample is, a document, a line or a poem.
+    """
+
+    alphabet: dict[str, Any]
+    vocab: int
+    context: int
+    unit: str = "document"
+
+    @property
+    def space(self) -> Tokens:
+        return Tokens(self.vocab, (self.context,))
+
+    @property
+    def told(self) -> Told:
+        return {}
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Labels of words are tags in the alphabet, and nothing that the network is told beside them."""
+        return ()
 
 
 def runs_root() -> Path:
@@ -198,20 +225,37 @@ class RunFolder:
         except (OSError, ValueError) as error:
             raise RunFolderError("{path} cannot be read: {problem}", path=self.path / name, problem=error) from None
 
-    def save_weights(self, sampler: Sampler, recipe: Recipe, made: Made, kimg: float) -> None:
+    def save_weights(self, sampler: Kept, recipe: Recipe, made: Made | Written, kimg: float) -> None:
         header = {"model": recipe.model.model_dump(exclude_none=True), "made": asdict(made), "kimg": kimg, "seed": recipe.train.seed}
         write_tensors(self.weights, dict(sampler.state_dict()), header)
 
     def load_sampler(self, device: str = "cpu") -> tuple[Sampler, Made, dict[str, Any]]:
-        """The averaged generator, ready to sample; executes nothing from the file."""
+        """The averaged generator of pictures, ready to sample; executes nothing from the file. RunFolderError for a run of words."""
+        sampler, made, header = self._load(device)
+        if not isinstance(sampler, Sampler) or not isinstance(made, Made):
+            raise RunFolderError("{run} makes words, and this works with pictures: name another run", run=self.path.name)
+        return sampler, made, header
+
+    def load_writer(self, device: str = "cpu") -> tuple[Writer, Written, dict[str, Any]]:
+        """The averaged model of words, ready to write. RunFolderError for a run of pictures."""
+        writer, made, header = self._load(device)
+        if not isinstance(writer, Writer) or not isinstance(made, Written):
+            raise RunFolderError("{run} makes pictures, and this works with words: name another run", run=self.path.name)
+        return writer, made, header
+
+    def _load(self, device: str) -> tuple[Kept, Made | Written, dict[str, Any]]:
         tensors, header = read_tensors(self.weights)
         try:
             said = header["made"]
-            made = Made(said["channels"], tuple(said["size"]), tuple(said["classes"]), tuple(said["shares"]), said["grouped"])
+            made: Made | Written
+            if "alphabet" in said:
+                made = Written(said["alphabet"], said["vocab"], said["context"], said["unit"])
+            else:
+                made = Made(said["channels"], tuple(said["size"]), tuple(said["classes"]), tuple(said["shares"]), said["grouped"])
             model = Recipe.model_validate({"model": header["model"]}).model
             sampler = build_sampler(made.space, made.told, model)
             sampler.load_state_dict(tensors)
-            if self.preference.exists():
+            if isinstance(sampler, Sampler) and self.preference.exists():
                 sampler.prefer = Preference.from_state(*read_tensors(self.preference))
         except (RuntimeError, KeyError, TypeError, ValueError) as error:
             problem = str(error).splitlines()[0]

@@ -13,6 +13,7 @@ from fenshen.cli.console import Speaker, bytes_in_words
 from fenshen.cli.options import Json, RunName
 from fenshen.errors import FenshenError, RunFolderError
 from fenshen.lang import tr
+from fenshen.recipe import AnyModel, Autoregressive
 
 if TYPE_CHECKING:
     from fenshen.api import Run
@@ -57,11 +58,16 @@ def summary(run: Run) -> dict[str, Any]:
         recipe, log = run.recipe, run.log()
     except FenshenError:
         return values | {"state": "damaged"}
-    values |= {"data": recipe.data.source, "network": f"{recipe.model.network} {recipe.model.size or ''}".strip()}
+    values |= {"data": recipe.data.source, "network": f"{network_of(recipe.model)} {recipe.model.size or ''}".strip()}
     if not log:
         return values | {"state": "empty"}
     state = "finished" if finished(run) else "stopped"
     return values | {"state": state, "kimg": log[-1]["kimg"], "minutes": round(log[-1]["seconds"] / 60, 2)}
+
+
+def network_of(model: AnyModel) -> str:
+    """What its networks are made of, in a word."""
+    return model.net if isinstance(model, Autoregressive) else model.network or ""
 
 
 def finished(run: Run) -> bool:

@@ -12,7 +12,7 @@ from fenshen.condition import Condition, Given, Told
 from fenshen.errors import RecipeError
 from fenshen.lang import Said
 from fenshen.recipe import Codes, Model
-from fenshen.space import Grid
+from fenshen.space import Grid, Space
 
 WIDTHS = {"nano": 16, "small": 32, "base": 64, "large": 128}
 Draw = Callable[[Tensor, Given], Tensor]
@@ -62,8 +62,15 @@ def no_augmentation(count: int, noise: torch.Generator | None = None) -> View:
     return lambda x_BCS: x_BCS
 
 
-class Sampler(nn.Module):
-    """What makes samples: averaged over training, saved, and loaded to generate. Noise z ~ N(0, I) of length `latent` goes in.
+class Kept(nn.Module):
+    """The part of a family that is averaged over training, saved, and loaded to make samples."""
+
+    def settle(self, samples: Iterable[tuple[Tensor, Given]], seed: int) -> None:
+        """Once the weights stand: fits what it draws from to real samples, where it has such a thing."""
+
+
+class Sampler(Kept):
+    """What makes samples at one go: averaged over training, saved, and loaded to generate. Noise z ~ N(0, I) of length `latent` goes in.
 
     `codes`: those entries of z that have a meaning of their own (`fenshen.families.codes`).
     `prefer(z, given)`: where noise is moved to before samples are made of it (`fenshen.families.preference`).
@@ -96,9 +103,6 @@ class Sampler(nn.Module):
         """The latents that samples stand for, where it has an encoder that says so at once."""
         return None
 
-    def settle(self, pictures: Iterable[tuple[Tensor, Given]], seed: int) -> None:
-        """Once the weights stand: fits what it draws from to real samples, where it has such a thing."""
-
 
 class Family(nn.Module):
     """One algorithm. `sampler` is what is kept of it; `model` is its part of the recipe.
@@ -109,10 +113,10 @@ class Family(nn.Module):
     dropout draws from in any case).
     """
 
-    sampler: Sampler
+    sampler: Kept
     model: Model
 
-    def __init__(self, space: Grid) -> None:
+    def __init__(self, space: Space) -> None:
         super().__init__()
         self.space = space
         self.augment: Callable[[int, torch.Generator | None], View] = no_augmentation

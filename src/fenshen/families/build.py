@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from fenshen.condition import Told
 from fenshen.families.autoencoder import Autoencoder
-from fenshen.families.base import Family, Sampler
+from fenshen.families.autoregressive import LanguageModel, MaximumLikelihood
+from fenshen.families.base import Family, Kept
 from fenshen.families.gan import GAN, Generator
 from fenshen.families.quantized import Codec, QuantizedVAE
 from fenshen.families.restore import AdversarialRestoration, Restoration, Restorer
 from fenshen.families.vae import VAE
 from fenshen.families.vaegan import VAEGAN
-from fenshen.recipe import Gan, Model, Restore, RestoreGan, Vae, VaeGan
-from fenshen.space import Grid
+from fenshen.recipe import Autoregressive, Gan, Model, Restore, RestoreGan, Vae, VaeGan
+from fenshen.space import Space, Tokens
 
 
-def build(space: Grid, told: Told, model: Model, burn_in: float = 0.0) -> Family:
+def build(space: Space, told: Told, model: Model, burn_in: float = 0.0) -> Family:
     """New networks with fresh weights, and how they are trained. `model` is complete (`fenshen.training.plan`)."""
+    if isinstance(space, Tokens):
+        match model:
+            case Autoregressive():
+                return MaximumLikelihood(space, model)
+        raise AssertionError(model)
     match model:
         case Gan():
             return GAN(space, told, model, burn_in)
@@ -32,8 +38,13 @@ def build(space: Grid, told: Told, model: Model, burn_in: float = 0.0) -> Family
     raise AssertionError(model)
 
 
-def build_sampler(space: Grid, told: Told, model: Model) -> Sampler:
+def build_sampler(space: Space, told: Told, model: Model) -> Kept:
     """The part of a family that makes samples."""
+    if isinstance(space, Tokens):
+        match model:
+            case Autoregressive():
+                return LanguageModel(space, model)
+        raise AssertionError(model)
     match model:
         case Gan():
             return Generator(space, told, model)

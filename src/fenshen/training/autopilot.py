@@ -129,7 +129,7 @@ class Autopilot:
     def pictures(self, count: int) -> np.ndarray:
         """What the averaged generator makes of latents that are always the same; uint8 (N, H, W, C)."""
         order = Order(count, seed=LOOK_SEED + self.trainer.recipe.train.seed)
-        return np.concatenate([made for made, _ in generate(self.trainer.averaged, self.trainer.made, order, str(self.trainer.device))])
+        return np.concatenate([made for made, _ in generate(self.trainer.sampler, self.trainer.made, order, str(self.trainer.device))])
 
     def _remember(self) -> None:
         """The state to go back to, and the best samples so far."""

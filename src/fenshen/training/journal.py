@@ -91,18 +91,18 @@ class Journal:
         columns = max(2, min(10, LARGEST_GRID // side))
         columns = len(made.classes) if 2 <= len(made.classes) <= columns else columns
         rows = max(2, min(8, LARGEST_GRID // side))
-        codes = self.trainer.averaged.codes
+        codes = self.trainer.sampler.codes
         by_code = None if made.classes or not codes.length else next(iter(places(codes)))
         columns = columns if by_code is None else len(steps(codes, by_code))
         order = Order(columns * rows, seed=self.trainer.recipe.train.seed, by_class=True, by_code=by_code)
-        parts = list(generate(self.trainer.averaged, made, order, str(self.trainer.device)))
+        parts = list(generate(self.trainer.sampler, made, order, str(self.trainer.device)))
         return grid(np.concatenate([pictures for pictures, _ in parts]), columns, flatten=True)
 
     def _restored(self, model: Restoring) -> np.ndarray:
         """A few held-out pictures, or training ones where none are: as they were told, by plain means, restored, and as they are."""
         trainer, dataset = self.trainer, self.trainer.dataset
         some = (dataset.held_out if len(dataset.held_out) else dataset.train)[:RESTORED]
-        return compare(restorer_of(trainer.averaged), dataset.pictures[some], model, trainer.recipe.train.seed, str(trainer.device)).sheet()
+        return compare(restorer_of(trainer.sampler), dataset.pictures[some], model, trainer.recipe.train.seed, str(trainer.device)).sheet()
 
     def finish(self) -> None:
         """The animation of all grids, once training is over."""

@@ -20,7 +20,7 @@ from fenshen.condition import Given
 from fenshen.data import Batches, Dataset
 from fenshen.errors import DivergedError, RunFolderError
 from fenshen.families.adversarial import Adversarial
-from fenshen.families.base import At, Family, Sampler, View
+from fenshen.families.base import At, Family, Kept, Sampler, View
 from fenshen.families.build import build
 from fenshen.families.gan import GAN
 from fenshen.media.augment import Adaptive, classic
@@ -65,7 +65,7 @@ class Trainer:
         layout = torch.channels_last if recipe.train.channels_last and made.space.axes == 2 else torch.contiguous_format
         self.layout = layout
         self.family = self.family.to(memory_format=layout)  # type: ignore[call-overload]
-        self.averaged: Sampler = copy.deepcopy(self.family.sampler).eval().requires_grad_(False)
+        self.averaged: Kept = copy.deepcopy(self.family.sampler).eval().requires_grad_(False)
         self.players = self.family.players()
         self.optimizers = {name: make_optimizer(recipe.train, player, name) for name, player in self.players.items()}
         self.data: Batches | Replayed = self._draws(dataset, dataset.train)
@@ -104,6 +104,12 @@ class Trainer:
 
     def _draws(self, dataset: Dataset, indices: np.ndarray) -> Batches:
         return Batches(dataset, indices, self.batch, self.recipe.train.seed, self.device)
+
+    @property
+    def sampler(self) -> Sampler:
+        """The averaged generator of a run that makes pictures."""
+        assert isinstance(self.averaged, Sampler)
+        return self.averaged
 
     @property
     def at(self) -> At:

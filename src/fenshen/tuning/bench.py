@@ -112,7 +112,7 @@ class Bench:
         """The distance of what the averaged generator makes. DivergedError where its weights are not finite."""
         if not all(bool(weight.isfinite().all()) for weight in trainer.averaged.parameters()):
             trainer.check({"generator": float("nan")})
-        made = generate(trainer.averaged, self.made, Order(COUNT, trainer.recipe.train.seed), str(self.device))
+        made = generate(trainer.sampler, self.made, Order(COUNT, trainer.recipe.train.seed), str(self.device))
         return self.distance(np.concatenate([pictures for pictures, _ in made]))
 
     def fits(self, size: Value, seconds: float, least_kimg: float) -> bool:

@@ -1,0 +1,78 @@
+"""Maximum likelihood, one token after the other. Bengio et al. 2003; Graves 2013 (recurrent), Radford et al. 2018 (attention).
+
+    minimise  -Σ log p(x_l | x_0 … x_l-1)          x_0 is END, which stands between two samples
+
+Shape letters: B batch, L tokens, V vocabulary, D latent.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from fenshen.condition import Given
+from fenshen.families.base import At, Family, Losses, Player
+from fenshen.families.writer import Memory, Writer
+from fenshen.nets.recurrent import Recurrent
+from fenshen.nets.transformer import Transformer
+from fenshen.recipe import Autoregressive, Model
+from fenshen.space import Tokens, present
+
+
+class LanguageModel(Writer):
+    """A network that reads tokens and says what may follow."""
+
+    def __init__(self, space: Tokens, model: Autoregressive):
+        assert model.width and model.depth and model.context and model.dropout is not None
+        super().__init__(space)
+        self.net: Recurrent | Transformer
+        if model.net == "lstm":
+            self.net = Recurrent(space.vocab, model.width, model.depth, model.dropout)
+        else:
+            self.net = Transformer(space.vocab, model.context, model.width, model.depth, model.dropout)
+
+    def begin(self, z_BD: Tensor, given: Given) -> Memory:
+        return self.net.begin()
+
+    def read(self, tok_BL: Tensor, memory: Memory) -> Tensor:
+        return self.net(tok_BL, memory)
+
+
+class MaximumLikelihood(Family):
+    """The writer alone, and the likelihood of what it is shown."""
+
+    sampler: LanguageModel
+    space: Tokens
+
+    def __init__(self, space: Tokens, model: Autoregressive):
+        super().__init__(space)
+        self.sampler, self.model = LanguageModel(space, model), model
+
+    def forward(self, x_BL: Tensor, given: Given) -> Tensor:
+        return self.sampler.net(x_BL)
+
+    def follow(self, model: Model) -> None:
+        self.model = model
+
+    def players(self) -> dict[str, Player]:
+        return {"writer": Player((self.sampler,))}
+
+    def networks(self) -> tuple[torch.nn.Module, ...]:
+        return (self.sampler.net,)
+
+    def losses(self, player: str, x_BL: Tensor, given: Given, at: At, noise: torch.Generator | None = None) -> Losses:
+        """`x_BL`: END and the tokens after it, int64 (B, L + 1); `given["length"]` (B): how many of these L count."""
+        nats_BL = surprise(self.sampler.net(x_BL[:, :-1], noise=noise), x_BL[:, 1:], given["length"])
+        nats_B = nats_BL.sum(1)
+        return Losses({"likelihood": nats_B / nats_BL.shape[1], **self.anchor(self.sampler)}, {"nats": (nats_B / given["length"]).detach()})
+
+    def familiarity(self, x_BL: Tensor, given: Given) -> Tensor:
+        """Mean log-likelihood of a token (B,)."""
+        return -surprise(self.sampler.net(x_BL[:, :-1]), x_BL[:, 1:], given["length"]).sum(1) / given["length"]
+
+
+def surprise(logit_BLV: Tensor, tok_BL: Tensor, length_B: Tensor) -> Tensor:
+    """-log p of each token in nats (B, L), 0 behind the length of its row."""
+    nats_BL = F.cross_entropy(logit_BLV.flatten(0, 1), tok_BL.flatten(), reduction="none").view(tok_BL.shape)
+    return nats_BL * present(length_B, tok_BL.shape[1])

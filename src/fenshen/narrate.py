@@ -1,0 +1,103 @@
+"""Writing with a trained run: a prompt in, tokens out, one after the other. The same seed writes the same text, whatever the count.
+
+What is drawn in step l of text i follows from (seed, i, l), and texts are written in fixed, padded blocks.
+
+Shape letters: B texts of a block, L tokens, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fenshen.errors import RecipeError
+from fenshen.families.writer import Writer
+from fenshen.generate import noise
+from fenshen.sampling import Controls, draw, shares
+from fenshen.space import END
+
+BLOCK = 32
+CHUNK = 256  # Random numbers drawn ahead for each text.
+Allowed = Callable[[Sequence[int]], np.ndarray | None]  # The tokens written so far -> bool (V), what may come next; None: everything.
+Heard = Callable[[int, int], None]  # Is told at once: index of a text, its next token.
+
+
+@dataclass(frozen=True)
+class Telling:
+    """What to write: `count` texts that begin with `prompt` (tokens), of at most `tokens` more each.
+
+    `allowed`: rules, asked before each token; one that allows nothing ends the text. `ends`: whether a text written so far is complete.
+    """
+
+    count: int
+    seed: int = 0
+    prompt: tuple[int, ...] = ()
+    tokens: int = 500
+    controls: Controls = field(default_factory=Controls)
+    allowed: tuple[Allowed, ...] = ()
+    ends: tuple[Callable[[Sequence[int]], bool], ...] = field(default=())
+
+
+def silent(index: int, token: int) -> None:
+    """Nobody listens."""
+
+
+@torch.no_grad()
+def narrate(writer: Writer, telling: Telling, device: str = "cpu", heard: Heard = silent) -> Iterator[list[int]]:
+    """The tokens of each text, without prompt and END. `heard` is told each token of a text as soon as it is chosen."""
+    if any(not 0 <= token < writer.space.vocab for token in telling.prompt):
+        raise RecipeError("the prompt has tokens that this run does not know")
+    for start in range(0, telling.count, BLOCK):
+        wanted = min(BLOCK, telling.count - start)
+        yield from _block(writer, telling, range(start, start + BLOCK), wanted, device, heard)[:wanted]
+
+
+def _block(writer: Writer, telling: Telling, indices: range, wanted: int, device: str, heard: Heard) -> list[list[int]]:
+    z_BD = noise(telling.seed, indices, writer.latent)[0].to(device)
+    memory = writer.begin(z_BD, {})
+    tok_BL = torch.tensor([[END, *telling.prompt]] * len(indices), device=device)
+    written: list[list[int]] = [[] for _ in indices]
+    going = list(range(wanted))
+    logit_BV = writer.read(tok_BL, memory)[:, -1]
+    uniform = uniforms(telling.seed, indices)
+    for _ in range(telling.tokens):
+        allowed_BV = rules(telling.allowed, [[*telling.prompt, *written[row]] if row in going else None for row in range(len(indices))], logit_BV)
+        p_BV = shares(logit_BV, tok_BL, telling.controls, allowed_BV)
+        next_B = draw(p_BV, torch.from_numpy(next(uniform)).to(device))
+        chosen, stuck = next_B.tolist(), (p_BV.sum(1) == 0).tolist()
+        for row in list(going):
+            if chosen[row] == END or stuck[row]:
+                going.remove(row)
+                continue
+            written[row].append(chosen[row])
+            heard(indices[row], chosen[row])
+            if any(complete(written[row]) for complete in telling.ends):
+                going.remove(row)
+        if not going:
+            break
+        tok_BL = torch.cat([tok_BL, next_B[:, None]], 1)
+        logit_BV = writer.read(next_B[:, None], memory)[:, -1]
+    return written
+
+
+def uniforms(seed: int, indices: range) -> Iterator[np.ndarray]:
+    """u (B), float64 in [0, 1), of one step after the other, each keyed by (seed, index, step) alone."""
+    rows = [np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, 1, index])) for index in indices]
+    while True:
+        yield from np.stack([row.random(CHUNK) for row in rows], 1)
+
+
+def rules(allowed: Sequence[Allowed], texts: Sequence[list[int] | None], logit_BV: Tensor) -> Tensor | None:
+    """bool (B, V): what all rules allow after each text; all of it after None. None without rules."""
+    if not allowed:
+        return None
+    may_BV = np.ones(logit_BV.shape, bool)
+    for row, text in enumerate(texts):
+        for rule in allowed:
+            if text is not None and (may_V := rule(text)) is not None:
+                may_BV[row] &= may_V
+    return torch.from_numpy(may_BV).to(logit_BV.device)
