@@ -152,7 +152,7 @@ def test_all_bad_inputs_are_tried(bad: dict[str, tuple[list[object], str]]) -> N
 
 def test_a_mistake_as_a_process(tmp_path: Path) -> None:
     said = fenshen("train", "nix", cwd=tmp_path, code=2)
-    assert said.stderr == "fenshen: there is no file or folder nix (built in: digits)\n"
+    assert said.stderr == "fenshen: there is no file or folder nix (built in: digits, topics)\n"
     assert "Traceback" not in said.stderr and not list(tmp_path.iterdir())
 
 

@@ -40,14 +40,27 @@ class Augment(Section):
 
 
 class Data(Section):
-    """Where the pictures come from and how they are made alike."""
+    """Where the pictures or the words come from and how they are made alike."""
 
-    source: str = Field("digits", description="folder, zip, tar, .npz, .parquet, hf://NAME, or a built-in name (digits)")
+    source: str = Field("digits", description="a file, folder, zip, tar, hf://NAME, or a built-in name (digits, topics)")
+    kind: Literal["auto", "pictures", "words"] = Field("auto", description="what is in it; auto: what most of its files are")
     resolution: Annotated[int, Field(ge=8, le=256)] | None = Field(None, description="side in pixels, 8 to 256; derived from the pictures")
     channels: Literal["gray", "colour", "alpha"] | None = Field(None, description="gray, colour or alpha (colour with transparency); derived")
     fit: Literal["crop", "pad", "stretch"] = Field("crop", description="how a picture that is not square becomes square")
     held_out: Annotated[float, Field(ge=0, le=0.5)] = Field(0.1, description="part of the files never trained on, kept for measuring")
     augment: Augment = Augment()
+    unit: Literal["document", "line", "poem"] | None = Field(
+        None, description="words: what begins anew each time: a whole document, a line, or what stands between blank lines; derived"
+    )
+    encoding: str | None = Field(None, description="words: of plain text files, gb18030 for example; found by looking where not given")
+    text_column: str | None = Field(None, description="words: column or key of the text in tables, a name or a number from 1; derived")
+    label_column: str | None = Field(None, description="words: column or key of the label in tables; derived; none: no label")
+    tokens: Literal["characters", "bytes"] | None = Field(
+        None, description="words: single characters, or byte pieces learnt from the text; derived: pieces from 5 MB on, but not for Chinese"
+    )
+    vocabulary: Annotated[int, Field(ge=2, le=100_000)] | None = Field(
+        None, description="words: most characters, or number of byte pieces (257 at least); derived"
+    )
 
 
 class Penalty(Section):

@@ -1,8 +1,10 @@
-"""Pictures in: any source -> prepared, memory-mapped, split; and the order in which training draws them."""
+"""Pictures or words in: any source -> prepared, memory-mapped, split; and the order in which training draws them."""
 
 from fenshen.data.batches import Batches
+from fenshen.data.libraries import kind_of
 from fenshen.data.look import Report, look
 from fenshen.data.prepare import Dataset, prepare
 from fenshen.data.sources import open_source
+from fenshen.data.texts import Texts, prepare_texts
 
-__all__ = ["Batches", "Dataset", "Report", "look", "open_source", "prepare"]
+__all__ = ["Batches", "Dataset", "Report", "Texts", "kind_of", "look", "open_source", "prepare", "prepare_texts"]

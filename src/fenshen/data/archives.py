@@ -1,4 +1,4 @@
-"""Pictures in zip and tar archives, read in place: nothing is ever unpacked to the disk."""
+"""Files in zip and tar archives, read in place: nothing is ever unpacked to the disk."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from fenshen.data.items import FILE_LIMIT, TEXT_LIMIT, Item, check_member, digest, file_key, read_limited
-from fenshen.data.listing import TABLES, Listing, make_listing
+from fenshen.data.listing import PICTURES, Listing, Wanted, make_listing
 from fenshen.errors import DataError, UnreadableError
 from fenshen.lang import Said
 
@@ -33,8 +33,8 @@ def _blamed(path: Path) -> Iterator[None]:
 class _Archive:
     """What zip and tar have in common: one file, a listing of its members."""
 
-    def __init__(self, path: Path):
-        self.path, self.where = path, str(path)
+    def __init__(self, path: Path, wanted: Wanted = PICTURES):
+        self.path, self.where, self.wanted = path, str(path), wanted
 
     @cached_property
     def listing(self) -> Listing:
@@ -60,7 +60,7 @@ class ZipSource(_Archive):
     def listing(self) -> Listing:
         with _blamed(self.path), zipfile.ZipFile(self.path) as archive:
             members = {info.filename: info for info in self._checked(archive)}
-            return make_listing(members, lambda name: self._read(archive, members[name], TEXT_LIMIT))
+            return make_listing(members, lambda name: self._read(archive, members[name], TEXT_LIMIT), self.wanted)
 
     def _checked(self, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
         members, total, packed = [], 0, self.path.stat().st_size
@@ -87,7 +87,7 @@ class ZipSource(_Archive):
     def items(self) -> Iterator[Item]:
         known = self.listing
         with _blamed(self.path), zipfile.ZipFile(self.path) as archive:
-            for name in known.pictures:
+            for name in known.wanted:
                 read = partial(self._read, archive, archive.getinfo(name))
                 yield Item(name, read, known.labels.get(name), known.captions.get(name), known.splits.get(name))
 
@@ -107,9 +107,9 @@ class TarSource(_Archive):
                     raise DataError("{where} is refused: {name} is a link or a device; pack it anew without", where=self.where, name=member.name)
                 if member.isfile():
                     names.append(member.name.removeprefix("./"))
-                    if Path(member.name).name.lower() in TABLES:
+                    if Path(member.name).name.lower() in self.wanted.tables:
                         tables[names[-1]] = self._read(archive, member, TEXT_LIMIT)
-        return make_listing(names, tables.__getitem__)
+        return make_listing(names, tables.__getitem__, self.wanted)
 
     @staticmethod
     def _read(archive: tarfile.TarFile, member: tarfile.TarInfo, limit: int = FILE_LIMIT) -> bytes:
@@ -119,11 +119,11 @@ class TarSource(_Archive):
 
     def items(self) -> Iterator[Item]:
         known = self.listing
-        pictures = set(known.pictures)
+        wanted = set(known.wanted)
         with _blamed(self.path), tarfile.open(self.path, "r|*") as archive:
             for member in archive:
                 name = member.name.removeprefix("./")
-                if member.isfile() and name in pictures:
-                    pictures.remove(name)  # A tar may hold a name twice.
+                if member.isfile() and name in wanted:
+                    wanted.remove(name)  # A tar may hold a name twice.
                     read = partial(self._read, archive, member)
                     yield Item(name, read, known.labels.get(name), known.captions.get(name), known.splits.get(name))

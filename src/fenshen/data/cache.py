@@ -62,7 +62,7 @@ def check_free(bytes_needed: int) -> None:
     """Raises OutOfSpaceError when the disk of the cache has no room for that many bytes."""
     free = shutil.disk_usage(root()).free
     if free < bytes_needed + MARGIN:
-        text = "the prepared pictures need {need} MB but {folder} has {free} MB free; free some or set FENSHEN_CACHE to another disk"
+        text = "the prepared data need {need} MB but {folder} has {free} MB free; free some or set FENSHEN_CACHE to another disk"
         raise OutOfSpaceError(text, need=(bytes_needed + MARGIN) >> 20, folder=root(), free=free >> 20)
 
 
@@ -127,7 +127,7 @@ def _writable() -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            text = "the disk is full: {folder} cannot hold the prepared pictures; free some or set FENSHEN_CACHE to another disk"
+            text = "the disk is full: {folder} cannot hold the prepared data; free some or set FENSHEN_CACHE to another disk"
             raise OutOfSpaceError(text, folder=root()) from None
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
             text = "the cache {folder} cannot be written ({problem}); set FENSHEN_CACHE to a folder that can"

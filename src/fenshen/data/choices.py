@@ -58,14 +58,13 @@ def choose_channels(rows: Sequence[Row], wanted: Channels | None) -> tuple[Chann
     return "colour", said("{coloured} of {count} pictures are coloured", coloured=sum(not row.gray for row in rows), count=len(rows))
 
 
-def choose_labels(rows: Sequence[Row], names: list[str] | None) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """int64 class of each row and the names of the classes; (None, ()) unless every row has a label and they differ.
+def choose_labels(labels: Sequence[str | int | None], names: list[str] | None) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """int64 class of each sample and the names of the classes; (None, ()) unless each of them has a label and they differ.
 
     `names`: of integer labels, where the source knows them.
     """
-    labels = [row.label for row in rows]
     known = [label for label in labels if label is not None and label != -1]
-    if len(known) < len(rows) or len(set(known)) < 2:
+    if len(known) < len(labels) or len(set(known)) < 2:
         return None, ()
     values = sorted(set(known), key=_natural)
     index = {value: number for number, value in enumerate(values)}

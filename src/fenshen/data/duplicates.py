@@ -33,10 +33,11 @@ def group(hashes: list[str], thumbnails: np.ndarray) -> tuple[np.ndarray, np.nda
     left, right = near_pairs(thumbnails[first])
     links = coo_array((np.ones(len(left), bool), (left, right)), shape=(len(first), len(first)))
     near = connected_components(links, directed=False)[1]
-    return _in_order(exact.reshape(-1)), _in_order(near[exact.reshape(-1)])
+    return numbered(exact.reshape(-1)), numbered(near[exact.reshape(-1)])
 
 
-def _in_order(groups: np.ndarray) -> np.ndarray:
+def numbered(groups: np.ndarray) -> np.ndarray:
+    """The same groups, numbered in the order in which they first appear."""
     _, first, inverse = np.unique(groups, return_index=True, return_inverse=True)
     rank = np.empty(len(first), np.int64)
     rank[np.argsort(first)] = np.arange(len(first))

@@ -1,4 +1,4 @@
-"""What every source of pictures yields, and the limits that keep a hostile file from filling memory."""
+"""What every source yields, and the limits that keep a hostile file from filling memory."""
 
 from __future__ import annotations
 

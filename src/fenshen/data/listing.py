@@ -1,4 +1,4 @@
-"""What file names and the tables beside them say: which files are pictures, their labels, splits and captions."""
+"""What file names and the tables beside them say: which files are wanted, their labels, splits and captions."""
 
 from __future__ import annotations
 
@@ -14,35 +14,54 @@ from fenshen.errors import UnreadableError
 from fenshen.media.image import is_picture_name
 
 TABLES = ("captions.tsv", "metadata.csv", "metadata.jsonl")
+WORD_FILES = (
+    ".txt", ".text", ".md", ".markdown", ".html", ".htm", ".xhtml", ".docx", ".epub", ".pdf", ".json", ".jsonl", ".ndjson", ".csv", ".tsv",
+)  # fmt: skip
 SPLITS: dict[str, Split] = {"train": "train", "test": "held_out", "val": "held_out", "valid": "held_out"}
 NAME_COLUMNS, CAPTION_COLUMNS = ("file_name", "file", "filename", "image"), ("text", "caption", "captions", "title")
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """Which files of a source are samples, by their names, and which ones describe others."""
+
+    accepts: Callable[[str], bool]
+    tables: tuple[str, ...] = ()
+
+
+def is_words_name(name: str) -> bool:
+    """Whether a file's name says that it holds text."""
+    return name.lower().endswith(WORD_FILES)
+
+
+PICTURES, WORDS = Wanted(is_picture_name, TABLES), Wanted(is_words_name)
+
+
 @dataclass
 class Listing:
-    """The pictures among the files, sorted by name, and what is known of each by its name."""
+    """The wanted ones among the files, sorted by name, and what is known of each by its name."""
 
-    pictures: list[str] = field(default_factory=list)
+    wanted: list[str] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
     labels: dict[str, str] = field(default_factory=dict)
     splits: dict[str, Split] = field(default_factory=dict)
     captions: dict[str, str] = field(default_factory=dict)
 
 
-def make_listing(names: Iterable[str], read: Callable[[str], bytes]) -> Listing:
+def make_listing(names: Iterable[str], read: Callable[[str], bytes], wanted: Wanted) -> Listing:
     """`names`: paths with forward slashes, relative to the source; `read` gets the bytes of a table of captions."""
     listing, tables = Listing(), []
     for name in sorted(names):
         path = PurePosixPath(name)
         if any(part.startswith(".") or part == "__MACOSX" for part in path.parts):
             continue
-        if is_picture_name(name):
-            listing.pictures.append(name)
-        elif path.name.lower() in TABLES:
+        if wanted.accepts(name):
+            listing.wanted.append(name)
+        elif path.name.lower() in wanted.tables:
             tables.append(name)
         else:
             listing.ignored.append(name)
-    listing.labels, listing.splits = labels_and_splits(listing.pictures)
+    listing.labels, listing.splits = labels_and_splits(listing.wanted)
     for table in tables:
         try:
             _add_table(listing, table, read(table).decode("utf-8-sig"))
@@ -52,7 +71,7 @@ def make_listing(names: Iterable[str], read: Callable[[str], bytes]) -> Listing:
 
 
 def labels_and_splits(names: list[str]) -> tuple[dict[str, str], dict[str, Split]]:
-    """From folders: train/test|val|valid are splits; then two or more folders that hold every picture are classes."""
+    """From folders: train/test|val|valid are splits; then two or more folders that hold every file are classes."""
     folders = {name: PurePosixPath(name).parts[:-1] for name in names}
     folders = _without_common(folders)
     first = {parts[0] if parts else "" for parts in folders.values()}
@@ -66,7 +85,7 @@ def labels_and_splits(names: list[str]) -> tuple[dict[str, str], dict[str, Split
 
 
 def _without_common(folders: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-    """Leading folders that every picture is in say nothing."""
+    """Leading folders that every file is in say nothing."""
     paths = list(folders.values())
     common = 0
     while paths and all(len(parts) > common and parts[common] == paths[0][common] for parts in paths):
@@ -76,9 +95,9 @@ def _without_common(folders: dict[str, tuple[str, ...]]) -> dict[str, tuple[str,
 
 def _add_table(listing: Listing, table: str, text: str) -> None:
     """Captions and labels of one table; its file names are relative to it, or bare names anywhere beside or below."""
-    exact = set(listing.pictures)
+    exact = set(listing.wanted)
     folder = PurePosixPath(table).parent
-    below = [name for name in listing.pictures if str(folder) == "." or name.startswith(f"{folder}/")]
+    below = [name for name in listing.wanted if str(folder) == "." or name.startswith(f"{folder}/")]
     by_name: dict[str, list[str]] = {}
     for name in below:
         by_name.setdefault(PurePosixPath(name).name, []).append(name)

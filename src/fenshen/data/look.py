@@ -82,7 +82,7 @@ def look(data: Data, seed: int = 0, say: Say = silent) -> Report:
     except DataError as error:
         warnings.append(str(error))
     channels, why_channels = choose_channels(rows, data.channels)
-    labels, classes = choose_labels(rows, found.classes)
+    labels, classes = choose_labels([row.label for row in rows], found.classes)
     counts = {} if labels is None else dict(zip(classes, np.bincount(labels, minlength=len(classes)).tolist(), strict=True))
     train, held_out = _split_sizes(rows, data, seed)
     distinct = list({row.copy: row for row in reversed(rows)}.values())[::-1]  # The first of each group of exact copies.

@@ -92,7 +92,7 @@ def _build(source: Source, data: Data, say: Say, folder: Path) -> None:
     channels, why_channels = choose_channels(rows, data.channels)
     cache.check_free(len(rows) * (resolution * resolution * DEPTH[channels] + 256))
     _write_pictures(source, found, (resolution, channels, data.fit), say, folder / "pictures.u8")
-    labels, classes = choose_labels(rows, found.classes)
+    labels, classes = choose_labels([row.label for row in rows], found.classes)
     if labels is not None:
         np.save(folder / "labels.npy", labels)
     np.save(folder / "near.npy", np.array([row.near for row in rows], np.int64))

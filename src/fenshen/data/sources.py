@@ -1,4 +1,4 @@
-"""Opens a source of pictures by its name; folders are read here, other kinds in the files beside."""
+"""Opens a source by its name; folders are read here, other kinds in the files beside."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fenshen.data.archives import TarSource, ZipSource
 from fenshen.data.arrays import DigitsSource, NpzSource
 from fenshen.data.hub import download
 from fenshen.data.items import FILE_LIMIT, TEXT_LIMIT, Item, Source, digest, read_limited
-from fenshen.data.listing import Listing, make_listing
+from fenshen.data.listing import PICTURES, Listing, Wanted, make_listing
 from fenshen.data.tables import ParquetSource
 from fenshen.errors import DataError, UnreadableError
 from fenshen.lang import Said
@@ -27,15 +27,9 @@ def open_source(source: str) -> Source:
         return DigitsSource()
     if source.startswith("hf://"):
         return _open_folder(download(source.removeprefix("hf://")), source, links=True)
-    path = Path(source).expanduser()
-    if not path.exists():
-        raise DataError("there is no file or folder {path} (built in: digits)", path=source)
-    if not os.access(path, os.R_OK):
-        raise DataError("{path} may not be read: check its permissions", path=source)
+    path = checked(source)
     if path.is_dir():
         return _open_folder(path, source)
-    if not path.is_file():
-        raise DataError("{path} is neither a file nor a folder", path=source)
     match path.name.lower():
         case name if name.endswith(".zip"):
             return ZipSource(path)
@@ -50,17 +44,29 @@ def open_source(source: str) -> Source:
     raise DataError("{path} is not data that can be read: give a folder, zip, tar, .npz, .parquet, hf://NAME or digits", path=source)
 
 
+def checked(source: str) -> Path:
+    """The file or folder of that name. DataError where there is none, or where it may not be read."""
+    path = Path(source).expanduser()
+    if not path.exists():
+        raise DataError("there is no file or folder {path} (built in: digits, topics)", path=source)
+    if not os.access(path, os.R_OK):
+        raise DataError("{path} may not be read: check its permissions", path=source)
+    if not path.is_dir() and not path.is_file():
+        raise DataError("{path} is neither a file nor a folder", path=source)
+    return path
+
+
 def _open_folder(path: Path, where: str, links: bool = False) -> Source:
     folder = FolderSource(path, where, links)
     shards = [path / name for name in folder.listing.ignored if name.lower().endswith(".parquet")]
-    return ParquetSource(shards, where) if shards and not folder.listing.pictures else folder
+    return ParquetSource(shards, where) if shards and not folder.listing.wanted else folder
 
 
 class FolderSource:
-    """Pictures in a folder, at any depth. Links are followed to files inside the folder only, unless `links`."""
+    """Files in a folder, at any depth. Links are followed to files inside the folder only, unless `links`."""
 
-    def __init__(self, path: Path, where: str, links: bool = False):
-        self.path, self.where, self.links = path.resolve(), where, links
+    def __init__(self, path: Path, where: str, links: bool = False, wanted: Wanted = PICTURES):
+        self.path, self.where, self.links, self.wanted = path.resolve(), where, links, wanted
         self.outside: list[str] = []
 
     @cached_property
@@ -90,7 +96,7 @@ class FolderSource:
 
     @cached_property
     def listing(self) -> Listing:
-        return make_listing(self.files, partial(self._read, limit=TEXT_LIMIT))
+        return make_listing(self.files, partial(self._read, limit=TEXT_LIMIT), self.wanted)
 
     def _read(self, name: str, limit: int = FILE_LIMIT) -> bytes:
         try:
@@ -105,11 +111,11 @@ class FolderSource:
 
     def items(self) -> Iterator[Item]:
         known = self.listing
-        for name in known.pictures:
+        for name in known.wanted:
             yield Item(name, partial(self._read, name), known.labels.get(name), known.captions.get(name), known.splits.get(name))
 
     def ignored(self) -> list[str]:
-        return self.listing.ignored + [name for name in self.outside if is_picture_name(name)]
+        return self.listing.ignored + [name for name in self.outside if self.wanted.accepts(name)]
 
     def classes(self) -> list[str] | None:
         return None
