@@ -139,7 +139,7 @@ def test_what_a_character_alphabet_holds(tmp_path: Path) -> None:
 
 
 def test_byte_pieces_from_five_megabytes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules["fenshen.data.texts"], "PIECES_FROM", 20_000)
+    monkeypatch.setattr(sys.modules["fenshen.data.texts"], "PIECES_FROM", 10_000)
     texts = prepared(tmp_path / "en", {f"{number}.txt": story(number) for number in range(40)})
     assert texts.alphabet.kind == "bytes" and texts.text(3) == story(int(names(texts)[3][:-4]))
     chinese = prepared(tmp_path / "zh", {f"{number}.txt": "\n\n".join(map(verse, range(30 * number, 30 * number + 30))) for number in range(40)})
