@@ -35,7 +35,8 @@ def find_secrets(text: str, most: int | None = None) -> list[Secret]:
 
 def alternatives(secret: str, count: int, seed: int = 0) -> list[str]:
     """Texts that look like the secret: each digit and each letter drawn anew, marks as they are; none is the secret itself."""
-    rng, drawn = np.random.default_rng(seed), []
+    rng = np.random.default_rng(seed)
+    drawn: list[str] = []
     while len(drawn) < count:
         letters = [_another(letter, rng) for letter in secret]
         if (text := "".join(letters)) != secret:
