@@ -13,7 +13,9 @@ from typing import Literal
 
 import numpy as np
 
+from fenshen.data.formats import docx_text, epub_chapters, html_text, pdf_text
 from fenshen.data.items import Item, Source, Split
+from fenshen.data.rows import read_rows
 from fenshen.data.scan import SAY_SECONDS, Say, in_order, reason_of
 from fenshen.data.similar import group
 from fenshen.errors import DataError, UnreadableError
@@ -23,6 +25,7 @@ from fenshen.recipe import Data
 
 Unit = Literal["document", "line", "poem"]
 FEWEST_CHARACTERS = 100  # With less there is nothing to learn from.
+MOST_SPEAKERS = 500  # Those who speak most get a tag; the names of others are spelt out.
 MANY_LINES = 200  # From so many alike lines on, each is taken for a unit of its own.
 ALIKE = 3  # Times: by so much a line may be longer or shorter than the median and still be alike.
 
@@ -90,7 +93,7 @@ def read_library(source: Source, data: Data, say: Say) -> Library:
             say(tr("read {count} files", count=found.files))
     check(whole, found, source.where)
     found.notes += gathered(notes)
-    found.tags = tuple(tag for tag, _ in tags.most_common())
+    found.tags = tuple(tag for tag, _ in tags.most_common(MOST_SPEAKERS))
     found.unit, found.reason = choose_unit(whole, data.unit)
     found.documents = [part for document in whole for part in units(document, found.unit)]
     found.exact, found.near = group([document.text for document in found.documents])
@@ -104,8 +107,14 @@ def read(item: Item, content: bytes | np.ndarray, data: Data) -> Page | tuple[st
         page = read_file(item.name, content, data)
     except UnreadableError as error:
         return item.name, reason_of(error)
-    documents = [replace(document, label=document.label or _text(item.label), split=item.split) for document in page.documents]
+    documents = [replace(document, text=mended(document.text), label=document.label or _text(item.label), split=document.split or item.split)
+                 for document in page.documents]  # fmt: skip
     return replace(page, documents=[document for document in documents if document.text.strip()])
+
+
+def mended(text: str) -> str:
+    """Halves of a character that JSON can hold, and no file, are written as unknown."""
+    return text if text.isascii() else text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
 
 
 def _text(label: str | int | None) -> str | None:
@@ -114,10 +123,25 @@ def _text(label: str | int | None) -> str | None:
 
 def read_file(name: str, content: bytes, data: Data) -> Page:
     """What a file of that name says, by its ending. Raises UnreadableError."""
+    if not content.strip():
+        raise UnreadableError("is empty")
     match PurePosixPath(name).suffix.lower():
-        case _:
-            found = decode(content, data.encoding)
-            return Page(name, [Document(name, found.text)], found.encoding, (found.note,) if found.note else ())
+        case ".docx":
+            return Page(name, [Document(name, docx_text(content))])
+        case ".epub":
+            return Page(name, [Document(f"{name}/{chapter}", text) for chapter, text in epub_chapters(content)])
+        case ".pdf":
+            return Page(name, [Document(name, pdf_text(content))])
+    found = decode(content, data.encoding)
+    notes = (found.note,) if found.note else ()
+    match PurePosixPath(name).suffix.lower():
+        case ".html" | ".htm" | ".xhtml":
+            return Page(name, [Document(name, html_text(found.text))], found.encoding, notes)
+        case ".json" | ".jsonl" | ".ndjson" | ".csv" | ".tsv" as kind:
+            table = read_rows(kind, found.text, data)
+            documents = [Document(f"{name}:{row}" if row else name, text, label, split) for row, text, label, split in table.texts]
+            return Page(name, documents, found.encoding, (*notes, *table.notes), tuple(table.speakers))
+    return Page(name, [Document(name, found.text)], found.encoding, notes)
 
 
 def gathered(notes: Sequence[tuple[str, Said]]) -> Iterator[Said]:

@@ -39,7 +39,8 @@ class Texts:
     tokens: uint16 or uint32 (T), memory-mapped, read-only: every document, each preceded by END and the tag of its label, if any.
     starts: int64 (N + 1), where documents begin in `tokens`, at their END; the last is T. bytes_N: int64, UTF-8 bytes of each text.
     labels: int64 (N) or None; classes: their names. train, held_out: int64 indices of documents.
-    fingerprint, manifest, skipped, reason, notes: as of `fenshen.data.prepare.Dataset`.
+    fingerprint: changes with the name, text, label or split of any document, and with the alphabet.
+    manifest, skipped, reason, notes: as of `fenshen.data.prepare.Dataset`.
     """
 
     tokens: np.ndarray
@@ -92,10 +93,11 @@ def _build(source: Source, data: Data, seed: int, say: Say, folder: Path) -> Non
     alphabet, reason = learn(documents, trained, tags, data)
     cache.check_free(sum(len(document.text) for document in documents) * 8)
     _write_tokens(documents, labels, alphabet, folder)
-    _write_manifest(documents, folder / "manifest.jsonl")
+    rows = "".join(_rows(documents))
+    (folder / "manifest.jsonl").write_text(rows, "utf-8")
     np.save(folder / "held_out.npy", held_out)
     info = {
-        "fingerprint": fingerprint(documents, alphabet),
+        "fingerprint": hashlib.sha256((json.dumps([FORMAT, alphabet.state()]) + rows).encode()).hexdigest(),
         "alphabet": alphabet.state(),
         "classes": classes,
         "unit": found.unit,
@@ -177,23 +179,14 @@ def _write_tokens(documents: Sequence[Document], labels: np.ndarray | None, alph
         np.save(folder / "labels.npy", labels)
 
 
-def _write_manifest(documents: Sequence[Document], path: Path) -> None:
-    with open(path, "w", encoding="utf-8") as file:
-        for document in documents:
-            row = {"name": document.name, "label": document.label, "split": document.split, "sha256": _hash(document.text)}
-            file.write(json.dumps(row) + "\n")
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def fingerprint(documents: Sequence[Document], alphabet: Alphabet) -> str:
-    """sha256 over name, text, label and split of every document, in order, and the alphabet."""
-    whole = hashlib.sha256(json.dumps([FORMAT, alphabet.state()]).encode())
-    for document in documents:
-        whole.update(json.dumps([document.name, _hash(document.text), document.label, document.split]).encode())
-    return whole.hexdigest()
+def _rows(documents: Sequence[Document]) -> list[str]:
+    """A JSON line for each document, which say what the data are."""
+    keys = ("name", "label", "split")
+    hashes = (hashlib.sha256(document.text.encode()).hexdigest() for document in documents)
+    return [
+        json.dumps({key: getattr(document, key) for key in keys} | {"sha256": sha256}) + "\n"
+        for document, sha256 in zip(documents, hashes, strict=True)
+    ]  # fmt: skip
 
 
 def _load(folder: Path) -> Texts:
