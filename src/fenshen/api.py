@@ -15,7 +15,7 @@ from fenshen.control.answer import Answer
 from fenshen.control.hand import Hand
 from fenshen.control.hand import Stop as Place
 from fenshen.control.inversion import Search
-from fenshen.data import Report
+from fenshen.data import Report, WordsReport, kind_of, look_words
 from fenshen.data import look as look_at
 from fenshen.errors import DataError, RecipeError
 from fenshen.evaluate.adapted import Distances, distances
@@ -50,6 +50,7 @@ __all__ = [
     "Stop",
     "Tuned",
     "Watcher",
+    "WordsReport",
     "adapt",
     "describe_recipe",
     "load",
@@ -247,9 +248,11 @@ def for_task(task: str, base: Recipe) -> dict[str, Any]:
     return {"model.family": family, "model.task": name} | ({"model.factor": int(factor)} if factor else {})
 
 
-def look(source: str | os.PathLike[str] | None = None, recipe: str | os.PathLike[str] | Recipe = "gan", **wishes: Any) -> Report:
+def look(source: str | os.PathLike[str] | None = None, recipe: str | os.PathLike[str] | Recipe = "gan", **wishes: Any) -> Report | WordsReport:
     """What is in `source`: counts, sizes, labels, duplicates, unreadable files with reasons, and what would be trained."""
     wanted = describe_recipe(source, recipe, **wishes)
+    if kind_of(wanted.data) == "words":
+        return look_words(wanted.data, wanted.train.seed)
     return look_at(wanted.data, wanted.train.seed)
 
 

@@ -12,7 +12,7 @@ import pytest
 from made import png, write_folder, write_tar, write_zip
 from written import CHINESE, ENGLISH, sentence, story, verse
 
-from fenshen.data import Texts, cache, kind_of, prepare_texts
+from fenshen.data import Texts, cache, kind_of, look_words, prepare_texts
 from fenshen.data.similar import group
 from fenshen.errors import DataError
 from fenshen.media.text import END
@@ -183,7 +183,7 @@ def test_kinds_of_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("contents", "said"), [
-    ({"a.txt": ""}, "in cannot be read: a.txt is empty"),
+    ({"a.txt": ""}, "in/a.txt is empty"),
     ({"a.txt": random.Random(0).randbytes(1000)}, "a.txt is not text: it holds bytes"),
     ({"a.txt": "", "b.txt": ""}, "none of the 2 files"),
     ({"a.png": b"", "b.bin": b""}, "only 2 other files"),
@@ -199,3 +199,33 @@ def test_what_cannot_be_opened(name: str, said: str, tmp_path: Path) -> None:
     write_folder(tmp_path, {"a.doc": "x", "a.exe": "x"})
     with pytest.raises(DataError, match=said):
         prepare_texts(data(tmp_path / name))
+
+
+def test_a_look_at_words(tmp_path: Path) -> None:
+    contents = {f"{kind}/{number:02d}.txt": story(number + 50 * (kind == "verse")) for kind in ("prose", "verse") for number in range(20)}
+    contents |= {"prose/copy.txt": story(3), "prose/near.txt": story(3).upper(), "verse/empty.txt": "", "verse/a.png": ""}
+    report = look_words(data(write_folder(tmp_path / "in", contents)))
+    assert report.count == 42 == report.files and report.labels == {"prose": 22, "verse": 20} and report.encodings == {"utf-8": 42}
+    assert (report.duplicates, report.ignored, report.ignored_examples) == (1, 1, ["verse/a.png"])
+    assert report.near_duplicates == 2 and report.unreadable == [("verse/empty.txt", "is empty")]
+    assert report.characters == sum(len(text.strip()) for name, text in contents.items() if text and name.endswith(".txt"))
+    assert report.train + report.held_out == 42 and report.held_out_characters > 0 and report.lengths[0] <= report.lengths[1] <= report.lengths[2]
+    assert len(report.warnings) == 1 and report.near_duplicate_examples[0][0].startswith(story(3)[:50])
+    texts = prepare_texts(data(tmp_path / "in"))
+    assert (len(texts.train), len(texts.held_out), texts.alphabet.size) == (report.train, report.held_out, int(report.tokens.split()[0]))
+
+
+def test_a_look_at_ten_lines_and_a_chat(tmp_path: Path) -> None:
+    chat = "speaker,text\n" + "\n".join(f"{'Anna' if number % 2 else 'Bo'},{sentence(number)}" for number in range(10))
+    report = look_words(data(write_folder(tmp_path / "in", {"a.csv": chat}) / "a.csv"))
+    assert report.speakers == ["Bo", "Anna"] and report.count == 1 and report.held_out == 0
+    assert "will know them by heart" in report.warnings[0] and "nothing is held out" in report.warnings[1]
+    texts = prepare_texts(data(tmp_path / "in" / "a.csv"))
+    assert texts.text(0).startswith(f"<speaker:Bo>{sentence(0)}\n<speaker:Anna>{sentence(1)}")
+    assert texts.alphabet.tag("Bo") in texts.tokens and (texts.tokens == texts.alphabet.tag("Anna")).sum() == 5
+
+
+def test_one_endless_line_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["fenshen.data.documents"], "LONG_LINE", 5000)
+    texts = prepared(tmp_path / "in", {"a.txt": story(1, 100)})
+    assert "a.txt has a line of 0.0 million characters: is it text?" in texts.notes and len(texts.held_out) == 1

@@ -1,4 +1,4 @@
-"""`fenshen look`: what is in a source of pictures, what is broken, what would be trained and how long it takes."""
+"""`fenshen look`: what is in a source, what is broken, what would be trained and how long it takes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fenshen.cli.options import Json, Set
 from fenshen.lang import tr
 
 if TYPE_CHECKING:
-    from fenshen.api import Plan, Report
+    from fenshen.api import Plan, Report, WordsReport
 
 HELP = tr("See what is in DATA, what is broken in it, what would be trained, and how long that takes here.")
 MOST_LABELS, MOST_FILES = 12, 10
@@ -21,7 +21,11 @@ MINUTES = 10
 
 def look(
     data: Annotated[
-        str, typer.Argument(metavar="DATA", help=tr("folder, zip, tar, .npz, .parquet, hf://NAME, or digits (built in)"), show_default=False)
+        str,
+        typer.Argument(
+            metavar="DATA", show_default=False,
+            help=tr("a file, folder, zip or tar of pictures or words, .npz, .parquet, hf://NAME; built in: digits, topics"),
+        ),
     ],
     changes: Set = None,
     time: Annotated[bool, typer.Option("--time/--no-time", help=tr("also time a few training steps (about 15 seconds)"))] = True,
@@ -33,6 +37,10 @@ def look(
     speaker = Speaker(json)
     recipe = api.describe_recipe(data, changes=set_from_text(changes or []))
     report = api.look(None, recipe)
+    if isinstance(report, api.WordsReport):
+        if not json:
+            show_words(speaker, report)
+        return speaker.answer(report.to_dict())
     if not json:
         show(speaker, report)
     plan = api.plan(data, recipe) if time and report.resolution else None
@@ -44,8 +52,20 @@ def look(
 
 
 def show(speaker: Speaker, report: Report) -> None:
-    """The report in tables and sentences."""
+    """The report on pictures in tables and sentences."""
     speaker.table(report.source, pictures(report))
+    show_rest(speaker, report)
+
+
+def show_words(speaker: Speaker, report: WordsReport) -> None:
+    """The report on words in tables and sentences."""
+    speaker.table(report.source, words(report))
+    show_rest(speaker, report)
+    speaker.say(tr("Train on it with: fenshen train {data}", data=report.source), "bold")
+
+
+def show_rest(speaker: Speaker, report: Report | WordsReport) -> None:
+    """What is said of every kind of data alike."""
     if report.labels:
         speaker.table(tr("Labels"), labels(report))
     if report.unreadable:
@@ -77,6 +97,26 @@ def pictures(report: Report) -> Iterable[tuple[str, str]]:
     yield tr("held out to measure with"), f"{report.held_out:,}"
 
 
+def words(report: WordsReport) -> Iterable[tuple[str, str]]:
+    """Name and value of every line about the words as a whole."""
+    yield tr("files"), f"{report.files:,}"
+    yield tr("encodings"), _counted(report.encodings) or "-"
+    yield tr("documents"), f"{report.count:,}: {report.unit_reason}"
+    lengths = tr("{count}, {lengths} in a document (least, middle, most)", count=f"{report.characters:,}", lengths=_three(report.lengths))
+    held_out = tr("{count}, with {characters} characters", count=f"{report.held_out:,}", characters=f"{report.held_out_characters:,}")
+    yield tr("characters"), lengths
+    yield tr("begins"), report.excerpt
+    if report.speakers:
+        yield tr("speakers"), ", ".join(report.speakers[:MOST_LABELS]) + ("…" if len(report.speakers) > MOST_LABELS else "")
+    yield tr("exact copies"), f"{report.duplicates:,}"
+    yield tr("copies, near ones too"), f"{report.near_duplicates:,}"
+    yield tr("unreadable files"), f"{len(report.unreadable):,}"
+    yield tr("other files, ignored"), f"{report.ignored:,}" + (f" ({', '.join(report.ignored_examples)})" if report.ignored else "")
+    yield tr("would be read as"), report.tokens
+    yield tr("trained on"), f"{report.train:,}"
+    yield tr("held out to measure with"), held_out
+
+
 def _three(values: tuple[int, int, int]) -> str:
     return "/".join(map(str, values))
 
@@ -85,7 +125,7 @@ def _counted(counts: dict[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in counts.items())
 
 
-def labels(report: Report) -> Iterable[tuple[str, str]]:
+def labels(report: Report | WordsReport) -> Iterable[tuple[str, str]]:
     """Label and count, the most frequent ones."""
     ordered = sorted(report.labels.items(), key=lambda entry: -entry[1])
     shown = ordered[:MOST_LABELS] if len(ordered) > MOST_LABELS else report.labels.items()

@@ -27,6 +27,7 @@ Unit = Literal["document", "line", "poem"]
 FEWEST_CHARACTERS = 100  # With less there is nothing to learn from.
 MOST_SPEAKERS = 500  # Those who speak most get a tag; the names of others are spelt out.
 MANY_LINES = 200  # From so many alike lines on, each is taken for a unit of its own.
+LONG_LINE = 1_000_000  # Characters of a line that makes one wonder.
 ALIKE = 3  # Times: by so much a line may be longer or shorter than the median and still be alike.
 
 
@@ -92,7 +93,7 @@ def read_library(source: Source, data: Data, say: Say) -> Library:
             heard = time.monotonic()
             say(tr("read {count} files", count=found.files))
     check(whole, found, source.where)
-    found.notes += gathered(notes)
+    found.notes += gathered([*notes, *long_lines(whole)])
     found.tags = tuple(tag for tag, _ in tags.most_common(MOST_SPEAKERS))
     found.unit, found.reason = choose_unit(whole, data.unit)
     found.documents = [part for document in whole for part in units(document, found.unit)]
@@ -144,6 +145,14 @@ def read_file(name: str, content: bytes, data: Data) -> Page:
     return Page(name, [Document(name, found.text)], found.encoding, notes)
 
 
+def long_lines(documents: Sequence[Document]) -> Iterator[tuple[str, Said]]:
+    """Texts that may be something else."""
+    for document in documents:
+        longest = max(map(len, document.text.split("\n")))
+        if longest > LONG_LINE:
+            yield document.name, said("{where} has a line of {size} million characters: is it text?", size=round(longest / 1e6, 1))
+
+
 def gathered(notes: Sequence[tuple[str, Said]]) -> Iterator[Said]:
     """Each note once, with the first of the files that it is about as {where}, and how many more there are."""
     files: dict[str, tuple[Said, list[str]]] = {}
@@ -159,7 +168,8 @@ def check(documents: Sequence[Document], found: Library, where: str) -> None:
     if not documents and found.skipped:
         name, reason = found.skipped[0]
         text = "none of the {count} files in {where} can be read; the first is {name}: {reason}"
-        text = text if len(found.skipped) > 1 else "{where} cannot be read: {name} {reason}"
+        text = text if len(found.skipped) > 1 else "{name} {reason}"
+        name = where if where.endswith(name) else f"{where}/{name}" if len(found.skipped) == 1 else name
         raise DataError(text, count=len(found.skipped), where=where, name=name, reason=reason)
     if not documents:
         raise DataError("no text in {where}, only {count} other files", where=where, count=len(found.ignored))

@@ -89,8 +89,7 @@ def _build(source: Source, data: Data, seed: int, say: Say, folder: Path) -> Non
     documents, held_out = split(found, data.held_out, seed)
     labels, classes, notes = labels_of(documents)
     trained = [document.text for document, held in zip(documents, held_out, strict=True) if not held]
-    tags = (*(tag_text("label", name) for name in classes), *found.tags)
-    alphabet, reason = learn(documents, trained, tags, data)
+    alphabet, reason = learn(documents, trained, tags_of(classes, found), data)
     cache.check_free(sum(len(document.text) for document in documents) * 8)
     _write_tokens(documents, labels, alphabet, folder)
     rows = "".join(_rows(documents))
@@ -145,6 +144,11 @@ def labels_of(documents: Sequence[Document]) -> tuple[np.ndarray | None, tuple[s
         text = "{count} different labels are too many to learn what each of them means; they are left aside"
         return None, (), [said(text, count=len(classes))]
     return labels, classes, []
+
+
+def tags_of(classes: Sequence[str], found: Library) -> tuple[str, ...]:
+    """What is one token each: the labels in the order of the classes, then who speaks."""
+    return (*(tag_text("label", name) for name in classes), *found.tags)
 
 
 def learn(documents: Sequence[Document], trained: Sequence[str], tags: tuple[str, ...], data: Data) -> tuple[Alphabet, Said]:

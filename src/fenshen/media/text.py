@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 TokenKind = Literal["characters", "bytes"]
 END, UNKNOWN = 0, 1
 REPLACEMENT = "\ufffd"  # How an unknown character is written.
+LEARN_FROM = 30_000_000  # Characters from which on byte pieces are learnt from a part of the text.
 CHUNK = 1 << 14  # Characters that are cut into byte pieces at once: a book without a space is no single word.
 
 
@@ -154,7 +155,9 @@ def learn_bytes(texts: Iterable[str], size: int, tags: tuple[str, ...] = ()) -> 
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     options = {"min_frequency": 2, "initial_alphabet": _printable(), "max_token_length": 16, "show_progress": False}
     trainer = trainers.BpeTrainer(vocab_size=size, **options)
-    tokenizer.train_from_iterator((chunk for text in texts for chunk in chunks(text)), trainer)
+    parts = [chunk for text in texts for chunk in chunks(text)]
+    step = 1 + sum(map(len, parts)) // LEARN_FROM  # Much text is learnt from in part, evenly.
+    tokenizer.train_from_iterator(parts[::step], trainer)
     merges = json.loads(tokenizer.to_str())["model"]["merges"]
     return Alphabet("bytes", tags, merges=tuple((left, right) for left, right in merges))
 
