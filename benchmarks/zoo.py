@@ -62,7 +62,7 @@ class Animal:
     accident: Callable[[Trainer], None] | None = None
 
 
-def points(centers_K2: np.ndarray, first: float | None = None, seed: int = 0) -> Ground:
+def points(centers_K2: np.ndarray, first: float | None = None, longer: float = 2.0, seed: int = 0) -> Ground:
     """A mixture of Gaussians in the plane as pictures of one pixel and two channels, 256 steps each; `first`: the first one's share."""
     rng, others = np.random.default_rng(seed), len(centers_K2) - 1
     shares = None if first is None else [first, *[(1 - first) / others] * others]
@@ -80,12 +80,12 @@ def points(centers_K2: np.ndarray, first: float | None = None, seed: int = 0) ->
         return np.where(distance.min(1) < 4 * SPREAD, distance.argmin(1), -1)
 
     base = {"model.groups": 0, "model.condition": "none", "data.resolution": 8, "model.penalty.gamma": 0.02, "train.batch": 256}
-    return Ground(dataset, Made(2, (1, 1)), features, modes, len(centers_K2), base, longer=2.0)
+    return Ground(dataset, Made(2, (1, 1)), features, modes, len(centers_K2), base, longer)
 
 
 def ring(first: float | None = None) -> Ground:
     angle = 2 * np.pi * np.arange(8) / 8
-    return points(0.7 * np.stack([np.cos(angle), np.sin(angle)], 1), first)
+    return points(0.7 * np.stack([np.cos(angle), np.sin(angle)], 1), first, longer=4.0)
 
 
 def grid() -> Ground:
@@ -124,9 +124,9 @@ def poison(trainer: Trainer) -> None:
 
 
 def garbage(trainer: Trainer) -> None:
-    """One batch of values a thousand times too large."""
+    """One batch of values a hundred thousand times too large."""
     read = trainer._read
-    trainer._read = lambda x: 1000 * read(x)  # type: ignore[method-assign]
+    trainer._read = lambda x: 1e5 * read(x)  # type: ignore[method-assign]
     trainer.step()
     trainer._read = read  # type: ignore[method-assign]
 
@@ -206,12 +206,13 @@ def score(ground: Ground, pictures: np.ndarray | None) -> tuple[float, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kimg", type=float, default=40.0, help="budget of every run")
+    parser.add_argument("--kimg", type=float, default=40.0, help="budget of every run; points get twice, rings four times as much")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", help="comma-separated parts of names")
     parser.add_argument("--quiet", action="store_true", help="do not append to history.jsonl")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    started = time.monotonic(), time.process_time()
     chosen = {name: animal for name, animal in ZOO.items() if not options.only or any(part in name for part in options.only.split(","))}
     grounds = {name: GROUNDS[name]() for name in dict.fromkeys(animal.ground for animal in chosen.values())}
     sane = {}
@@ -228,12 +229,13 @@ def main() -> None:
             well = modes >= 0.9 and distance <= 3 * max(sane[animal.ground][0], 1e-9)
             healthy[autopilot] += well
             line = {
-                "benchmark": "zoo", "date": str(date.today()), "setting": name, "autopilot": autopilot, "kimg": options.kimg, "seed": options.seed,
+                "benchmark": "zoo", "date": str(date.today()), "setting": name, "autopilot": autopilot, "kimg": options.kimg * ground.longer, "seed": options.seed,
                 "healthy": bool(well), "distance": None if math.isinf(distance) else round(distance, 5), "sane": round(sane[animal.ground][0], 5),
                 "modes": modes, "seconds": round(time.monotonic() - began, 1), "said": said,
             }  # fmt: skip
             record(line, options.quiet)
-    total = {"benchmark": "zoo", "date": str(date.today()), "settings": len(chosen), "healthy_off": healthy[False], "healthy_on": healthy[True]}
+    total = {"benchmark": "zoo", "date": str(date.today()), "settings": len(chosen), "healthy_off": healthy[False], "healthy_on": healthy[True],
+             "minutes": round((time.monotonic() - started[0]) / 60, 1), "cpu_minutes": round((time.process_time() - started[1]) / 60, 1)}  # fmt: skip
     record(total, options.quiet)
 
 

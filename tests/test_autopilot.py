@@ -62,6 +62,7 @@ STUCK = [10.0, 9.8, 10.1, 9.9, 10.0, 9.7, 10.2, 9.9, 10.0, 9.9]
     (chart([kid / 2 for kid in FALLING]), None),
     (chart(FALLING, by_heart=0.9), "overfitting"),
     (chart([*FALLING, *NOISE]), "plateau"),
+    (chart([*(kid / 10 for kid in FALLING), *(0.1 + 0.02 * i for i in range(10))]), "getting worse"),
     (chart([*FALLING, *(0.1 + value / 50 for value in reversed(range(20)))]), None),
     (Chart(), None),
 ])  # fmt: skip
@@ -77,15 +78,23 @@ def test_an_explosion_is_several_steps_far_above_the_median() -> None:
     seen = Chart()
     for _ in range(60):
         seen.add({"critic": 1.0})
-    seen.add({"critic": 1e4})
+    seen.add({"critic": 100.0})
     assert not seen.exploding()
     for _ in range(2):
-        seen.add({"critic": 1e4})
+        seen.add({"critic": 100.0})
+    assert seen.exploding()
+
+
+def test_one_step_beyond_all_bounds_is_an_explosion_too() -> None:
+    seen = Chart()
+    for _ in range(60):
+        seen.add({"critic": 1.0})
+    seen.add({"critic": 1e4})
     assert seen.exploding()
 
 
 DIAGNOSES = ["broken", "exploded", "steps too large", "mode collapse", "kinds are missing", "the critic wins", "the critic loses",
-             "nothing is learned"]  # fmt: skip
+             "nothing is learned", "getting worse"]  # fmt: skip
 
 
 @pytest.mark.parametrize("what", DIAGNOSES)
@@ -101,12 +110,20 @@ def test_every_diagnosis_has_a_name_a_ladder_and_a_last_word(what: str) -> None:
         strange.set(remedy.changes)  # Every change is one that a recipe takes.
 
 
-def test_missing_kinds_bring_the_default_objective_then_new_critics() -> None:
+def test_missing_kinds_bring_the_default_objective_where_there_is_another() -> None:
     strange, safe = recipe_of(model__objective="minimax"), recipe_of()
-    first, second = remedies("kinds are missing", strange, safe, chart(FALLING), 0.9)
-    assert first.changes["model.objective"] == "relativistic" and first.renew == ("critic",) and second.renew == ("critic",)
+    (late,) = remedies("kinds are missing", strange, safe, chart(FALLING), 0.9)
+    assert late.changes["model.objective"] == "relativistic" and late.renew == ("critic",)
     assert remedies("kinds are missing", strange, safe, chart(FALLING), 0.2)[0].renew == EVERYONE, "there is little to lose yet"
-    assert [remedy.renew for remedy in remedies("kinds are missing", safe, safe, chart(FALLING), 0.9)] == [("critic",)] * 2
+    assert not remedies("kinds are missing", safe, safe, chart(FALLING), 0.2), "nothing is better than the default"
+    thin = chart([kid / 2 for kid in FALLING], never=2)
+    assert diagnose(thin, 0.4, safe) == "kinds are missing" and diagnose(thin, 0.6, safe) is None, "when the learning rate falls, kinds come back"
+
+
+def test_what_begins_anew_has_the_rest_of_the_plan_for_its_learning_rate() -> None:
+    changes = remedies("nothing is learned", recipe_of(model__objective="minimax"), recipe_of(), chart(STUCK), 0.4)[-1].changes
+    assert changes["train.anneal_from"] == pytest.approx(0.7)
+    assert annealed(0.69, changes["train.anneal_from"], 0.1) == 1 and annealed(1.0, changes["train.anneal_from"], 0.1) == pytest.approx(0.1)
 
 
 def test_only_who_steps_too_far_is_slowed_down() -> None:
@@ -120,7 +137,7 @@ def test_only_who_steps_too_far_is_slowed_down() -> None:
 def test_where_a_remedy_was_tried_and_time_runs_out_the_last_one_comes_first() -> None:
     strange, safe = recipe_of(model__objective="minimax"), recipe_of()
     early, late = (remedies("the critic wins", strange, safe, chart(STUCK), fraction, True) for fraction in (0.2, 0.4))
-    assert not early[0].renew and all(remedy == early[-1] for remedy in late)
+    assert not early[0].renew and all(remedy.renew == EVERYONE and remedy.said == early[-1].said for remedy in late)
     assert not remedies("the critic wins", strange, safe, chart(STUCK), 0.4)[0].renew
 
 

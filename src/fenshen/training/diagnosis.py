@@ -13,6 +13,7 @@ from fenshen.training.examine import Look, missing
 
 WINDOW = 100  # Steps that a running median looks back on.
 EXPLODED, IN_A_ROW = 50.0, 3  # Times the running median of a gradient's norm, so many steps in a row.
+SPIKE = 1000.0  # Times it in a single step: Adam's second moment remembers that for hundreds of steps, and hardly moves meanwhile.
 LARGE_STEP, GOOD_STEP = 0.08, 0.01  # Relative change of a player's weights in one step.
 SURE, LOST, WRONG = 0.97, 0.55, 0.35  # Part of the pairs that the critic orders right.
 WIDE_GAP = 10.0  # Logits between real and made, where the logistic function has long saturated.
@@ -22,6 +23,7 @@ STEADY = 0.9  # A distance above this part of the earlier one has not improved.
 RECENT = 3  # Looks that make up "now".
 BACK = 8  # Looks that progress is seen in.
 STRETCH = 4  # Looks that are enough to say that a kind of pictures is never made.
+WORSE, SPELL = 1.5, 5  # Times the distance of the best spell so far; looks that make up a spell.
 NEVER_MADE, FEWER = 0.1, 0.7  # Part of the real pictures that is of such kinds; what it has to come down to in a stretch.
 PLATEAU = 10  # Looks that are compared with as many before them.
 BY_HEART = 0.6  # Part of the way from training pictures to made ones at which the critic puts held-out ones.
@@ -56,11 +58,13 @@ class Chart:
         self.right, self.gap = [*self.right, right][-WINDOW:], [*self.gap, gap][-WINDOW:]
 
     def exploding(self) -> bool:
-        """Whether a player's gradient is far above its running median for some steps in a row."""
+        """Whether a player's gradient is far above its running median for some steps in a row, or beyond all bounds in the last one."""
         for values in self.norms.values():
             past, last = values[:-IN_A_ROW], values[-IN_A_ROW:]
-            if len(past) >= WINDOW // 4 and min(last) > EXPLODED * max(median(past), 1e-9):
-                return True
+            if len(past) >= WINDOW // 4:
+                usual = max(median(past), 1e-9)
+                if min(last) > EXPLODED * usual or last[-1] > SPIKE * usual:
+                    return True
         return False
 
     @property
@@ -85,6 +89,15 @@ class Chart:
         return old > 0 and new - 1.64 * math.hypot(other, error * new / old) > STEADY * old
 
     @property
+    def worse(self) -> bool:
+        """Whether the samples of the last looks are surely (one-sided, 95 %) much farther from real pictures than they have been."""
+        spells = [_mean([look.kid for look in self.looks[end - SPELL : end]]) for end in range(SPELL, len(self.looks) + 1)]
+        if len(spells) <= SPELL:
+            return False
+        (best, error), (now, other) = min(spells[:-SPELL]), spells[-1]
+        return best > 0 and now - 1.64 * math.hypot(other, WORSE * error) > WORSE * best
+
+    @property
     def far(self) -> bool:
         """Whether the samples of the last looks have little to do with real pictures."""
         return len(self.looks) > RECENT and median(look.kid for look in self.looks[-RECENT:]) > FAR
@@ -105,6 +118,8 @@ def diagnose(chart: Chart, fraction: float, recipe: Recipe) -> str | None:
         return found
     if fraction > EARLY and chart.far and not chart.improving:
         return "nothing is learned"
+    if EARLY < fraction < LATEST_RESTART and chart.worse:
+        return "getting worse"
     if EARLY < fraction < LATEST_CUT and chart.settled:
         return "plateau"
     return None
@@ -121,7 +136,7 @@ def _between_players(chart: Chart, fraction: float, recipe: Recipe) -> str | Non
     was_diverse = max(look.diversity for look in chart.looks) > DIVERSE
     if diverse < COLLAPSED and len(chart.looks) > RECENT and (was_diverse or (stuck and fraction > EARLY)):
         return "mode collapse"
-    if fraction > EARLY and not chart.far and chart.missing and chart.missing[1] > max(NEVER_MADE, FEWER * chart.missing[0]):
+    if EARLY < fraction < LATEST_CUT and not chart.far and chart.missing and chart.missing[1] > max(NEVER_MADE, FEWER * chart.missing[0]):
         return "kinds are missing"
     if len(chart.by_heart) >= RECENT and median(chart.by_heart[-RECENT:]) > BY_HEART and recipe.train.augmentation == "off":
         return "overfitting"
@@ -151,9 +166,9 @@ def remedies(what: str, recipe: Recipe, safe: Recipe, chart: Chart, fraction: fl
         case "steps too large":
             found = [_shorter_steps(recipe, chart)] * 2
         case "mode collapse":
-            found = [_penalized(recipe, safe, back=True), _new_critic(back=True)]
+            found = [_penalized(recipe, safe, back=True), _new_critic()]
         case "kinds are missing":
-            found = [_relativistic(recipe, safe, fraction), _new_critic()]
+            found = _relativistic(recipe, safe, fraction)
         case "the critic wins":
             found = [_penalized(recipe, safe), _noisy(recipe)]
         case "the critic loses":
@@ -167,7 +182,7 @@ def remedies(what: str, recipe: Recipe, safe: Recipe, chart: Chart, fraction: fl
     last = differences(recipe, safe)
     if last and fraction < LATEST_RESTART:
         text = said("beginning anew with the default recipe ({changes})", changes=", ".join(sorted(last)))
-        found.append(Remedy(text, last, renew=EVERYONE))
+        found.append(Remedy(text, last | _annealed(safe, fraction), renew=EVERYONE))
         if again and fraction > HASTE:
             return found[-1:] * len(found)
     return found
@@ -178,7 +193,7 @@ def differences(recipe: Recipe, safe: Recipe) -> dict[str, Any]:
     changes = {}
     for key in ("model.objective", "model.penalty", "model.critic_steps", "model.clip_weights", "model.label_smoothing", "model.instance_noise",
                 "model.l1", "model.l2", "train.batch", "train.optimizer", "train.lr", "train.lr_critic", "train.beta1", "train.beta2",
-                "train.clip_norm", "train.clip_value", "train.weight_decay", "train.lr_end", "train.anneal_from", "train.lr_burn_in", "train.burn_in",
+                "train.clip_norm", "train.clip_value", "train.weight_decay", "train.lr_end", "train.lr_burn_in", "train.burn_in",
                 "train.beta2_start", "train.ema_half_life_kimg", "train.augmentation", "train.augmentation_cap"):  # fmt: skip
         section, name = key.split(".")
         if name not in type(getattr(recipe, section)).model_fields:
@@ -225,23 +240,28 @@ def _penalized(recipe: Recipe, safe: Recipe, back: bool = False) -> Remedy:
     return Remedy(said("gradient penalty up to {gamma}, learning rate {lr}, the critic's {critic}", **words), changes)
 
 
-def _new_critic(back: bool = False) -> Remedy:
+def _new_critic() -> Remedy:
     """One that has not got used to what is made."""
-    text = said("back to the last diverse state, and a new critic") if back else said("a new critic")
-    return Remedy(text, back=back, renew=("critic",))
+    return Remedy(said("back to the last diverse state, and a new critic"), back=True, renew=("critic",))
 
 
-def _relativistic(recipe: Recipe, safe: Recipe, fraction: float) -> Remedy:
-    """The default objective and penalty: pairs of real and made pictures leave no kind out (Sun et al. 2020). A new critic where they are those.
+def _relativistic(recipe: Recipe, safe: Recipe, fraction: float) -> list[Remedy]:
+    """The default objective and penalty: pairs of real and made pictures leave no kind out (Sun et al. 2020). Nothing where they are those.
 
     While there is little to lose, the generator begins anew as well: it is slow to leave where another objective has led it.
     """
     changes = {key: value for key, value in differences(recipe, safe).items() if key in ("model.objective", "model.penalty", "model.critic_steps")}
     if not changes:
-        return _new_critic()
+        return []
     if fraction < HASTE:
-        return Remedy(said("the default objective and gradient penalty, and new networks"), changes, renew=EVERYONE)
-    return Remedy(said("the default objective and gradient penalty, and a new critic"), changes, renew=("critic",))
+        text = said("the default objective and gradient penalty, and new networks")
+        return [Remedy(text, changes | _annealed(safe, fraction), renew=EVERYONE)]
+    return [Remedy(said("the default objective and gradient penalty, and a new critic"), changes, renew=("critic",))]
+
+
+def _annealed(safe: Recipe, fraction: float) -> dict[str, Any]:
+    """What begins anew has the rest of the plan for its learning rate: high for as large a part of it, then coming down."""
+    return {"train.anneal_from": round(fraction + (1 - fraction) * safe.train.anneal_from, 3)}
 
 
 def _noisy(recipe: Recipe) -> Remedy:
@@ -266,7 +286,8 @@ def _shortened(recipe: Recipe, fraction: float) -> Remedy:
     """The learning rate comes down from here, and training ends early: a plan of which the last part is left."""
     assert recipe.train.kimg
     kimg = round(recipe.train.kimg * fraction / (1 - LAST_PART), 3)
-    return Remedy(said("the learning rate comes down from here, and training ends at {kimg} kimg", kimg=f"{kimg:.1f}"), {"train.kimg": kimg})
+    return Remedy(said("the learning rate comes down from here, and training ends at {kimg} kimg", kimg=f"{kimg:.1f}"),
+                  {"train.kimg": kimg, "train.anneal_from": min(recipe.train.anneal_from, 1 - LAST_PART)})  # fmt: skip
 
 
 def _lr(recipe: Recipe) -> float:
@@ -298,6 +319,8 @@ def named(what: str) -> Said:
             return said("the critic tells nothing apart, though the samples are far from real pictures")
         case "nothing is learned":
             return said("the samples are far from real pictures, and come no nearer")
+        case "getting worse":
+            return said("the samples have been nearer to real pictures, and get worse")
         case "overfitting":
             return said("the critic knows its training pictures by heart")
         case "plateau":
