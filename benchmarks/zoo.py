@@ -229,7 +229,8 @@ def main() -> None:
             well = modes >= 0.9 and distance <= 3 * max(sane[animal.ground][0], 1e-9)
             healthy[autopilot] += well
             line = {
-                "benchmark": "zoo", "date": str(date.today()), "setting": name, "autopilot": autopilot, "kimg": options.kimg * ground.longer, "seed": options.seed,
+                "benchmark": "zoo", "date": str(date.today()), "setting": name, "autopilot": autopilot, "kimg": options.kimg * ground.longer,
+                "seed": options.seed,
                 "healthy": bool(well), "distance": None if math.isinf(distance) else round(distance, 5), "sane": round(sane[animal.ground][0], 5),
                 "modes": modes, "seconds": round(time.monotonic() - began, 1), "said": said,
             }  # fmt: skip
