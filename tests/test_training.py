@@ -108,7 +108,8 @@ def test_run_folder_holds_what_the_docs_say(run: fenshen.Run) -> None:
 
 def test_the_saved_recipe_is_complete(run: fenshen.Run) -> None:
     values = run.recipe.model_dump()
-    may_be_none = {"minutes", "lr_critic", "beta2_start", "gamma_end", "start_from"}
+    of_words = {"unit", "encoding", "text_column", "label_column", "tokens", "vocabulary"}
+    may_be_none = {"minutes", "lr_critic", "beta2_start", "gamma_end", "start_from"} | of_words
     missing = [k for section in (values["data"], values["model"], values["model"]["penalty"], values["train"])
                for k, v in section.items() if v is None and k not in may_be_none]  # fmt: skip
     assert not missing
@@ -208,7 +209,7 @@ def test_data_that_changed_is_refused_on_resume(tmp_path: Path) -> None:
     np.savez(tmp_path / "set.npz", images=rng.integers(0, 256, (30, 8, 8), np.uint8))
     run = fenshen.train(tmp_path / "set.npz", kimg=0.032, changes=FAST, out=tmp_path / "run")
     np.savez(tmp_path / "set.npz", images=rng.integers(0, 256, (31, 8, 8), np.uint8))
-    with pytest.raises(RunFolderError, match="have changed since this run began"):
+    with pytest.raises(RunFolderError, match="has changed since this run began"):
         fenshen.resume(run.path)
 
 

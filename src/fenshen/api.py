@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,12 @@ from fenshen.evaluate.report import Evaluation, evaluate
 from fenshen.evaluate.restored import evaluate_restoring
 from fenshen.generate import Order, find_label
 from fenshen.generate import generate as make
-from fenshen.recipe import Recipe, Restoring, load_recipe
+from fenshen.narrate import Telling
+from fenshen.recipe import Data, Recipe, Restoring, Writing, load_recipe
 from fenshen.restoring import restored, restorer_of, sources
 from fenshen.run import RunFolder, list_runs
+from fenshen.sampling import Controls
+from fenshen.telling import Author, Spoken
 from fenshen.training import session
 from fenshen.training.adapting import adaptation
 from fenshen.training.plan import pick_device
@@ -35,7 +38,7 @@ from fenshen.training.session import Plan, Stop, Watcher
 from fenshen.training.wishes import read_wishes, teach
 from fenshen.tuning import search
 from fenshen.tuning.search import Tuned
-from fenshen.writing import stamp_of, write_grid, write_npz
+from fenshen.writing import stamp_of, write_grid, write_npz, write_texts
 
 __all__ = [
     "Answer",
@@ -50,6 +53,7 @@ __all__ = [
     "Stop",
     "Tuned",
     "Watcher",
+    "Words",
     "WordsReport",
     "adapt",
     "describe_recipe",
@@ -80,6 +84,19 @@ class Pictures:
         else:
             write_grid(iter(stream), path, None, len(self.images), stamp)
         return path
+
+
+@dataclass(frozen=True)
+class Words:
+    """Written texts, each with the `prompt` that it goes on from; `run` that wrote them."""
+
+    texts: tuple[str, ...]
+    prompt: str = ""
+    run: str = ""
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """All of them, one after the other (.txt), or one object each, `{"prompt": …, "text": …}` (.jsonl). RecipeError for another ending."""
+        return write_texts([(self.prompt, text) for text in self.texts], Path(path), stamp_of(self.run))
 
 
 @dataclass(frozen=True)
@@ -135,6 +152,26 @@ class Run:
         labels = [part for _, part in parts if part is not None]
         told = np.concatenate(labels) if labels and not made.grouped else None
         return Pictures(np.concatenate([images for images, _ in parts]), told, made.classes, self.path.resolve().name)
+
+    def author(self, device: str = "auto") -> Author:
+        """What writes, of a run of words. RunFolderError for another run."""
+        return Author.open(self.folder, str(pick_device(device)))
+
+    def write(
+        self, count: int = 1, prompt: str = "", seed: int = 0, *, tags: Sequence[str] = (), max_chars: int = 1000, stop: Sequence[str] = (),
+        temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, min_p: float = 0.0, repetition: float = 1.0,
+        spoken: Spoken | None = None, device: str = "auto",
+    ) -> Words:  # fmt: skip
+        """`count` new texts that go on from `prompt`, each until it ends by itself, at `stop` or after `max_chars`.
+
+        The same seed writes the same texts, whatever the count. `tags`: what a text is said to be, by name. The other wishes as of
+        `fenshen.sampling.Controls`. `spoken(index, characters)` is told of each text as it grows.
+        """
+        if count < 1:
+            raise RecipeError("--count {count}: at least 1", count=count)
+        author, controls = self.author(device), Controls(temperature, top_k, top_p, min_p, repetition)
+        telling = Telling(count, seed, author.prompt(prompt, tags), max_chars, controls=controls)
+        return Words(tuple(author.write(telling, max_chars, stop, spoken)), prompt, self.path.resolve().name)
 
     def restore(
         self, source: str | os.PathLike[str], mask: str | os.PathLike[str] | None = None, *, device: str = "auto"
@@ -224,19 +261,27 @@ class Run:
 
 
 def describe_recipe(
-    source: str | os.PathLike[str] | None = None, recipe: str | os.PathLike[str] | Recipe = "gan", *, minutes: float | None = None,
+    source: str | os.PathLike[str] | None = None, recipe: str | os.PathLike[str] | Recipe | None = None, *, minutes: float | None = None,
     kimg: float | None = None, size: str | None = None, seed: int | None = None, device: str | None = None, task: str | None = None,
     changes: dict[str, Any] | None = None,
 ) -> Recipe:  # fmt: skip
     """The recipe that these arguments ask for: a ready one's name, a TOML file or a Recipe, with changes on top.
 
-    `task`: what is to be learnt instead of making pictures from nothing, `upscale=4` or `inpaint`.
+    None: `transformer` where the source holds words, else `gan`. `task`: what is to be learnt instead of making pictures from nothing,
+    `upscale=4` or `inpaint`.
     """
+    if recipe is None:
+        recipe = "transformer" if kind_of(_data(source, changes or {})) == "words" else "gan"
     base = recipe if isinstance(recipe, Recipe) else load_recipe(os.fspath(recipe))
     base = base if task is None else base.set(for_task(task, base))
     named = {"data.source": None if source is None else os.fspath(source), "train.minutes": minutes, "train.kimg": kimg,
              "model.size": size, "train.seed": seed, "train.device": device}  # fmt: skip
     return base.set({key: value for key, value in named.items() if value is not None} | (changes or {}))
+
+
+def _data(source: str | os.PathLike[str] | None, changes: dict[str, Any]) -> Data:
+    named = {"data.source": None if source is None else os.fspath(source), "data.kind": changes.get("data.kind")}
+    return Recipe().set({key: value for key, value in named.items() if value is not None}).data
 
 
 def for_task(task: str, base: Recipe) -> dict[str, Any]:
@@ -248,7 +293,9 @@ def for_task(task: str, base: Recipe) -> dict[str, Any]:
     return {"model.family": family, "model.task": name} | ({"model.factor": int(factor)} if factor else {})
 
 
-def look(source: str | os.PathLike[str] | None = None, recipe: str | os.PathLike[str] | Recipe = "gan", **wishes: Any) -> Report | WordsReport:
+def look(
+    source: str | os.PathLike[str] | None = None, recipe: str | os.PathLike[str] | Recipe | None = None, **wishes: Any
+) -> Report | WordsReport:
     """What is in `source`: counts, sizes, labels, duplicates, unreadable files with reasons, and what would be trained."""
     wanted = describe_recipe(source, recipe, **wishes)
     if kind_of(wanted.data) == "words":
@@ -257,7 +304,7 @@ def look(source: str | os.PathLike[str] | None = None, recipe: str | os.PathLike
 
 
 def train(
-    source: str | os.PathLike[str] | None = None, recipe: str | os.PathLike[str] | Recipe = "gan", *, out: str | os.PathLike[str] | None = None,
+    source: str | os.PathLike[str] | None = None, recipe: str | os.PathLike[str] | Recipe | None = None, *, out: str | os.PathLike[str] | None = None,
     watcher: Watcher | None = None, stop: Stop | None = None, **wishes: Any,
 ) -> Run:  # fmt: skip
     """Trains on `source` (a folder, archive, .npz, …; default: the built-in digits) and returns the finished run.
@@ -271,14 +318,15 @@ def train(
 
 
 def plan(
-    source: str | os.PathLike[str] | None = None, recipe: str | os.PathLike[str] | Recipe = "gan", *, watcher: Watcher | None = None, **wishes: Any
-) -> Plan:
+    source: str | os.PathLike[str] | None = None, recipe: str | os.PathLike[str] | Recipe | None = None, *, watcher: Watcher | None = None,
+    **wishes: Any,
+) -> Plan:  # fmt: skip
     """What `train` would do: the complete recipe, parameters, memory, seconds per kimg from timed real steps."""
     return session.make_plan(describe_recipe(source, recipe, **wishes), watcher or Watcher())
 
 
 def tune(
-    source: str | os.PathLike[str] | None = None, recipe: str | os.PathLike[str] | Recipe = "gan", *, minutes: float = 30.0,
+    source: str | os.PathLike[str] | None = None, recipe: str | os.PathLike[str] | Recipe | None = None, *, minutes: float = 30.0,
     trials: int | None = None, out: str | os.PathLike[str] | None = None, resume: str | os.PathLike[str] | None = None,
     watcher: Watcher | None = None, stop: Stop | None = None, **wishes: Any,
 ) -> Tuned:  # fmt: skip
@@ -290,8 +338,8 @@ def tune(
     watcher, stop = watcher or Watcher(), stop or Stop()
     if resume is not None:
         return search.go_on(Path(resume), watcher, stop)
-    if isinstance(describe_recipe(source, recipe, **wishes).model, Restoring):
-        raise RecipeError("fenshen tune searches by how real made pictures look, and this recipe restores pictures: try values with --set instead")
+    if isinstance(describe_recipe(source, recipe, **wishes).model, Restoring | Writing):
+        raise RecipeError("fenshen tune searches by how real made pictures look, and this recipe makes none: try values with --set instead")
     fixed = {*(wishes.get("changes") or {}), *(["model.size"] if wishes.get("size") else [])}
     return search.begin(describe_recipe(source, recipe, **wishes), fixed, minutes, trials, None if out is None else Path(out), watcher, stop)
 
@@ -328,7 +376,7 @@ def adapt(
 def _reported(run: Run, watcher: Watcher, stop: Stop) -> Run:
     """The run, with its report if training came to its end and the recipe wants one."""
     wanted = run.recipe.evaluate
-    if wanted.report and not stop.signal:
+    if wanted.report and not stop.signal and not isinstance(run.recipe.model, Writing):
         if run.folder.origin.exists() and not isinstance(run.recipe.model, Restoring):
             run.distances(wanted.count, device=run.recipe.train.device, watcher=watcher)
         try:

@@ -20,7 +20,7 @@ from fenshen.generate import noise
 from fenshen.sampling import Controls, draw, shares
 from fenshen.space import END
 
-BLOCK = 32
+BLOCK = 32  # Texts written side by side. Enough for a CPU, and few enough to hear one of them grow.
 CHUNK = 256  # Random numbers drawn ahead for each text.
 Allowed = Callable[[Sequence[int]], np.ndarray | None]  # The tokens written so far -> bool (V), what may come next; None: everything.
 Heard = Callable[[int, int], None]  # Is told at once: index of a text, its next token.
@@ -30,13 +30,15 @@ Heard = Callable[[int, int], None]  # Is told at once: index of a text, its next
 class Telling:
     """What to write: `count` texts that begin with `prompt` (tokens), of at most `tokens` more each.
 
-    `allowed`: rules, asked before each token; one that allows nothing ends the text. `ends`: whether a text written so far is complete.
+    `block`: texts written side by side; another number may round otherwise. `allowed`: rules, asked before each token; a text ends where
+    they allow nothing. `ends`: each says whether a text written so far is complete.
     """
 
     count: int
     seed: int = 0
     prompt: tuple[int, ...] = ()
     tokens: int = 500
+    block: int = BLOCK
     controls: Controls = field(default_factory=Controls)
     allowed: tuple[Allowed, ...] = ()
     ends: tuple[Callable[[Sequence[int]], bool], ...] = field(default=())
@@ -51,9 +53,9 @@ def narrate(writer: Writer, telling: Telling, device: str = "cpu", heard: Heard 
     """The tokens of each text, without prompt and END. `heard` is told each token of a text as soon as it is chosen."""
     if any(not 0 <= token < writer.space.vocab for token in telling.prompt):
         raise RecipeError("the prompt has tokens that this run does not know")
-    for start in range(0, telling.count, BLOCK):
-        wanted = min(BLOCK, telling.count - start)
-        yield from _block(writer, telling, range(start, start + BLOCK), wanted, device, heard)[:wanted]
+    for start in range(0, telling.count, telling.block):
+        wanted = min(telling.block, telling.count - start)
+        yield from _block(writer, telling, range(start, start + telling.block), wanted, device, heard)[:wanted]
 
 
 def _block(writer: Writer, telling: Telling, indices: range, wanted: int, device: str, heard: Heard) -> list[list[int]]:

@@ -203,6 +203,9 @@ class Writing(Model):
     width: Annotated[int, Field(ge=8, le=4096)] | None = Field(None, description="entries of a token's vector; derived from the size")
     depth: Annotated[int, Field(ge=1, le=64)] | None = Field(None, description="layers; derived from the size")
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = Field(None, description="of what passes between layers; derived from the amount of text")
+    rows: Literal["windows", "documents"] | None = Field(
+        None, description="windows anywhere in the text, or one whole document each; derived from how long they are"
+    )
     condition: Literal["none"] = Field("none", description="labels of words are tags in front of them")
 
 
@@ -211,9 +214,6 @@ class Autoregressive(Writing):
 
     family: Literal["autoregressive"] = "autoregressive"
     net: Literal["lstm", "transformer"] = Field("transformer", description="recurrent layers, or attention")
-    rows: Literal["windows", "documents"] | None = Field(
-        None, description="windows anywhere in the text, or one whole document each; derived from how long they are"
-    )
 
 
 def _family_of(model: Any) -> str:

@@ -1,6 +1,7 @@
 """Every file that leaves a run is written here: stamped as made by a model, streaming, and whole or not at all.
 
-A folder (one picture each), one picture (a grid), or an .npz (`images` uint8 N×H×W or N×H×W×C, `labels` where there are any).
+A folder (one picture each), one picture (a grid), or an .npz (`images` uint8 N×H×W or N×H×W×C, `labels` where there are any). Words are
+written as .txt, which has no place for a stamp, or as .jsonl, where every line carries it.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ import numpy as np
 from fenshen import __version__
 from fenshen.errors import FenshenError, OutOfSpaceError, RecipeError
 from fenshen.media.image import grid, save_picture
-from fenshen.run import FULL
+from fenshen.run import FULL, write_atomically
 
 Stream = Iterable[tuple[np.ndarray, np.ndarray | None]]
 REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EEXIST, errno.ENOTEMPTY)
 LARGEST_GRID = 100_000_000  # Pixels.
+RULE = "\n\n" + 40 * "―" + "\n\n"  # Between two texts.
 EARLIEST = (1980, 1, 1, 0, 0, 0)  # A zip member's date; a fixed one keeps the same pictures the same bytes.
 
 
@@ -136,6 +138,20 @@ def write_npz(stream: Stream, path: Path, count: int, stamp: dict[str, str]) -> 
             part.unlink(missing_ok=True)
             raise
     return count
+
+
+def write_texts(texts: Iterable[tuple[str, str]], path: Path, stamp: dict[str, str]) -> Path:
+    """(prompt, what follows it) of each text, in one .txt with a rule between two of them, or in a .jsonl. RecipeError for another ending."""
+    match path.suffix.lower():
+        case ".txt":
+            content = RULE.join(prompt + text for prompt, text in texts) + "\n"
+        case ".jsonl":
+            content = "".join(json.dumps({"prompt": prompt, "text": text} | stamp, ensure_ascii=False) + "\n" for prompt, text in texts)
+        case _:
+            raise RecipeError("cannot write {path}: name a .txt or a .jsonl for words", path=path)
+    with writable(path):
+        write_atomically(path, content.encode())
+    return path
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> IO[bytes]:

@@ -17,7 +17,7 @@ from fenshen.lang import language, tr
 
 SOURCE = Path(fenshen.__file__).parent
 SAYING = {"tr", "said", "Said"} | {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, FenshenError)}
-DYNAMIC = {"critic", "generator", "restorer"}  # Names of players, translated where they are shown.
+DYNAMIC = {"critic", "generator", "restorer", "writer"}  # Names of players, translated where they are shown.
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 

@@ -1,4 +1,4 @@
-"""`fenshen generate`: new pictures from a run, as files, as one picture, or as arrays."""
+"""`fenshen generate`: new pictures from a run, as files, as one picture, or as arrays; new texts from a run of words."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from fenshen.lang import tr
 if TYPE_CHECKING:
     from fenshen.api import Run
 
-HELP = tr("Make new pictures with RUN: a folder of files, one picture with all of them (a grid), or an .npz. The same seed makes the same pictures.")
+HELP = tr(
+    "Make new pictures with RUN: a folder of files, one picture with all of them (a grid), or an .npz; or new texts, on the terminal or in a "
+    "file. The same seed makes the same."
+)
 PICTURES = (".png", ".webp")
 STRANGE = (".npy", ".zip", ".tar", ".parquet")  # Files that somebody may expect, but that are not written.
 Format = Literal["png", "webp", "npz"]
@@ -24,7 +27,11 @@ Format = Literal["png", "webp", "npz"]
 
 def generate(
     run: RunName,
-    count: Annotated[int, typer.Option("--count", metavar="N", min=1, help=tr("how many; any number fits into memory"))] = 64,
+    count: Annotated[
+        int | None,
+        typer.Option("--count", metavar="N", min=1, help=tr("how many; any number fits into memory; 64 pictures or 1 text otherwise"),
+                     show_default=False),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, max=2**63 - 1, help=tr("another seed, other pictures"))] = 0,
     label: Annotated[
         str | None, typer.Option("--label", metavar="NAME", help=tr("only this label; all of them otherwise"), show_default=False)
@@ -56,18 +63,50 @@ def generate(
         typer.Option("--mask", metavar="PICTURE|FOLDER", help=tr("where to repair, white; of the size of the picture"), show_default=False),
     ] = None,
     grid: Annotated[bool, typer.Option("--grid", help=tr("all in one picture"))] = False,
+    prompt: Annotated[str, typer.Option("--prompt", metavar="TEXT", help=tr("words: how each text begins"), show_default=False)] = "",
+    tag: Annotated[
+        list[str] | None, typer.Option("--tag", metavar="NAME", help=tr("words: a label or a speaker that the text begins with; may be given often"))
+    ] = None,
+    max_chars: Annotated[int, typer.Option("--max-chars", metavar="N", min=1, help=tr("words: characters of a text at most"))] = 1000,
+    stop: Annotated[
+        list[str] | None, typer.Option("--stop", metavar="TEXT", help=tr("words: what ends a text, and is left out; may be given often"))
+    ] = None,
+    temperature: Annotated[float, typer.Option("--temperature", help=tr("words: below 1 more typical, 0 always the likeliest"))] = 1.0,
+    top_p: Annotated[float, typer.Option("--top-p", help=tr("words: only of the likeliest tokens that make up this share"))] = 1.0,
+    top_k: Annotated[int, typer.Option("--top-k", help=tr("words: only of so many likeliest tokens; 0: of all"))] = 0,
+    min_p: Annotated[float, typer.Option("--min-p", help=tr("words: only of tokens at least so likely as this part of the likeliest"))] = 0.0,
+    repetition: Annotated[
+        float, typer.Option("--repetition", help=tr("words: above 1, tokens that came lately are less likely to come again"))
+    ] = 1.0,
+    growing: Annotated[
+        bool | None, typer.Option("--stream/--no-stream", help=tr("words: show the first text as it grows; on a terminal"), show_default=False)
+    ] = None,
     out: Annotated[
         str | None,
-        typer.Option("--out", metavar="PATH", help=tr("a folder, a picture (a grid), or FILE.npz; otherwise in the run"), show_default=False),
+        typer.Option("--out", metavar="PATH", help=tr("a folder, a picture (a grid), or FILE.npz; words: FILE.txt or FILE.jsonl; else in the run"),
+                     show_default=False),
     ] = None,
     format: Annotated[Format | None, typer.Option("--format", help=tr("png, unless --out says another"), show_default=False)] = None,
     device: Device = None,
     json: Json = False,
 ) -> None:
     from fenshen import api, writing
+    from fenshen.cli.words import refuse, write_words
     from fenshen.families.codes import steps
+    from fenshen.recipe import Writing
 
     speaker, found = Speaker(json), api.load(run)
+    controls = {"temperature": temperature, "top_p": top_p, "top_k": top_k, "min_p": min_p, "repetition": repetition}
+    of_words = {"prompt": prompt, "tags": tag or [], "max_chars": max_chars, "stop": stop or []} | controls
+    if isinstance(found.recipe.model, Writing):
+        refuse("words", {"--label": label, "--truncation": truncation != 1, "--by-class": by_class, "--keep": keep != 1, "--code": code,
+                         "--by-code": by_code, "--prior": prior, "--input": source, "--mask": mask, "--grid": grid, "--format": format})  # fmt: skip
+        write_words(speaker, found, {"count": count or 1, "seed": seed, "device": device or "auto"} | of_words, out, growing)
+        return
+    usual = {"max_chars": 1000, "temperature": 1.0, "top_p": 1.0, "repetition": 1.0}
+    refuse("pictures", {f"--{name}".replace("_", "-").removesuffix("s"): value != usual[name] if name in usual else value
+                        for name, value in of_words.items()} | {"--stream": growing})  # fmt: skip
+    count = count or 64
     if source is not None or mask is not None:
         _restore(speaker, found, source, mask, out, format, device)
         return

@@ -12,22 +12,26 @@ from fenshen.cli.look import plan_values
 from fenshen.cli.options import Device, Json, Seed, Set
 from fenshen.errors import RecipeError
 from fenshen.lang import tr
-from fenshen.recipe import Size, set_from_text
+from fenshen.recipe import Size, Writing, set_from_text
 
 if TYPE_CHECKING:
     from fenshen.api import Plan, Run
 
-HELP = tr("Train a generator of pictures on DATA; without DATA, on handwritten digits that come along. Ctrl-C stops and saves.")
+HELP = tr("Train a generator of pictures or words on DATA; without DATA, on handwritten digits that come along. Ctrl-C stops and saves.")
 
 
 def train(
     data: Annotated[
-        str | None, typer.Argument(metavar="DATA", help=tr("folder, zip, tar, .npz, .parquet, hf://NAME, or digits (built in)"), show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="DATA", help=tr("a file, folder, zip, tar, .npz, .parquet, hf://NAME, or built in: digits, topics"), show_default=False
+        ),
     ] = None,
     recipe: Annotated[
         str | None,
         typer.Option(
-            "--recipe", metavar="NAME|FILE", help=tr("a ready recipe (gan, vae, vaegan, restoregan, article) or a TOML file"), show_default=False
+            "--recipe", metavar="NAME|FILE", show_default=False,
+            help=tr("a ready recipe (gan, vae, vaegan, restoregan, article; transformer, lstm) or a TOML file"),
         ),
     ] = None,
     task: Annotated[
@@ -41,7 +45,7 @@ def train(
     ] = None,
     minutes: Annotated[float | None, typer.Option("--minutes", help=tr("train this long"), show_default=False)] = None,
     kimg: Annotated[
-        float | None, typer.Option("--kimg", help=tr("train until so many thousand real pictures were shown"), show_default=False)
+        float | None, typer.Option("--kimg", help=tr("train until so many thousand real pictures, or rows of words, were shown"), show_default=False)
     ] = None,
     until: Annotated[
         str | None,
@@ -64,7 +68,7 @@ def train(
     flags = {"DATA": data, "--recipe": recipe, "--task": task,
              "--set": changes, "--size": size, "--minutes": minutes, "--kimg": kimg, "--until": until,
              "--device": device, "--seed": seed, "--out": out, "--dry-run": dry_run or None}  # fmt: skip
-    wishes = {"recipe": recipe or "gan", "minutes": minutes, "kimg": kimg, "size": size, "seed": seed, "device": device, "task": task,
+    wishes = {"recipe": recipe, "minutes": minutes, "kimg": kimg, "size": size, "seed": seed, "device": device, "task": task,
               "changes": set_from_text(changes or []) | goal(until)}  # fmt: skip
     speaker = Speaker(json)
     if resume is not None:
@@ -96,7 +100,7 @@ def _dry_run(speaker: Speaker, data: str | None, out: str | None, wishes: dict[s
     from fenshen import api
     from fenshen.cli.watching import introduction
 
-    speaker.say(tr("Reading the pictures and timing a few steps, about 15 seconds …"))
+    speaker.say(tr("Reading the data and timing a few steps, about 15 seconds …"))
     plan = api.plan(data, **wishes)
     if not speaker.to_json:
         speaker.say(plan.recipe.toml())
@@ -127,7 +131,7 @@ def _start(speaker: Speaker, data: str | None, out: str | None, wishes: dict[str
 
     showing, stopping = Showing(speaker), api.Stop()
     try:
-        speaker.say(tr("Reading the pictures and timing a few steps, about 15 seconds …"))
+        speaker.say(tr("Reading the data and timing a few steps, about 15 seconds …"))
         run = api.train(data, out=out, watcher=showing, stop=stopping, **wishes)
     except KeyboardInterrupt:
         interrupted(showing.run.path if showing.run else None)
@@ -174,12 +178,15 @@ def _ended(speaker: Speaker, run: Run, signal: int) -> None:
 
         complain(going_on(run.folder))
         stop(128 + signal)
-    grids = sorted(run.folder.samples.glob("[0-9]*.png"))
+    words = isinstance(run.recipe.model, Writing)
+    grids = sorted(run.folder.samples.glob("[0-9]*.txt" if words else "[0-9]*.png"))
     if grids:
         speaker.say(tr("Samples: {path}", path=grids[-1]))
     if (animation := run.folder.samples / "animation.webp").exists():
         speaker.say(tr("How they came to be: {path}", path=animation))
-    if run.recipe.model.family.startswith("restore"):
+    if words:
+        speaker.say(tr("Write more: fenshen generate {run} --prompt TEXT", run=run.path), "bold")
+    elif run.recipe.model.family.startswith("restore"):
         speaker.say(tr("Restore pictures: fenshen generate {run} --input PICTURE", run=run.path), "bold")
     else:
         speaker.say(tr("Make more: fenshen generate {run} --grid", run=run.path), "bold")

@@ -54,12 +54,12 @@ def tune(
         raise RecipeError(text, flags=", ".join(given))
     speaker, stopping = Speaker(json), api.Stop()
     watcher = saying(speaker)
-    speaker.say(tr("Reading the pictures and timing a few steps, about 15 seconds …"))
+    speaker.say(tr("Reading the data and timing a few steps, about 15 seconds …"))
     try:
         if resume is not None:
             found = api.tune(resume=resume, watcher=watcher, stop=stopping)
         else:
-            found = api.tune(data, recipe or "gan", minutes=MINUTES if minutes is None else minutes, trials=trials, out=out, size=size, seed=seed,
+            found = api.tune(data, recipe, minutes=MINUTES if minutes is None else minutes, trials=trials, out=out, size=size, seed=seed,
                              device=device, changes=set_from_text(changes or []), watcher=watcher, stop=stopping)  # fmt: skip
     except KeyboardInterrupt:
         complain(tr("stopped at once; if trials had begun, they go on with: fenshen tune --resume DIR"))

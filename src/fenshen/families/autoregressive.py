@@ -19,6 +19,8 @@ from fenshen.nets.transformer import Transformer
 from fenshen.recipe import Autoregressive, Model
 from fenshen.space import Tokens, present
 
+RECURRENT_REACH = 8
+
 
 class LanguageModel(Writer):
     """A network that reads tokens and says what may follow."""
@@ -31,6 +33,11 @@ class LanguageModel(Writer):
             self.net = Recurrent(space.vocab, model.width, model.depth, model.dropout)
         else:
             self.net = Transformer(space.vocab, model.context, model.width, model.depth, model.dropout)
+
+    @property
+    def reach(self) -> int:
+        """A recurrent network goes on hearing of what is further back than the windows that it was trained on."""
+        return RECURRENT_REACH * self.space.size[0] if isinstance(self.net, Recurrent) else self.space.size[0]
 
     def begin(self, z_BD: Tensor, given: Given) -> Memory:
         return self.net.begin()
@@ -65,7 +72,7 @@ class MaximumLikelihood(Family):
         """`x_BL`: END and the tokens after it, int64 (B, L + 1); `given["length"]` (B): how many of these L count."""
         nats_BL = surprise(self.sampler.net(x_BL[:, :-1], noise=noise), x_BL[:, 1:], given["length"])
         nats_B = nats_BL.sum(1)
-        return Losses({"likelihood": nats_B / nats_BL.shape[1], **self.anchor(self.sampler)}, {"nats": (nats_B / given["length"]).detach()})
+        return Losses({"likelihood": nats_B / self.space.size[0], **self.anchor(self.sampler)}, {"nats": (nats_B / given["length"]).detach()})
 
     def familiarity(self, x_BL: Tensor, given: Given) -> Tensor:
         """Mean log-likelihood of a token (B,)."""

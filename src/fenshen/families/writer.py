@@ -23,6 +23,11 @@ class Writer(Kept):
         super().__init__()
         self.space, self.latent = space, latent
 
+    @property
+    def reach(self) -> int:
+        """How many tokens it can hear of when it foretells the next one, worth counting on."""
+        return self.space.size[0]
+
     def begin(self, z_BD: Tensor, given: Given) -> Memory:
         """Before the first token of B texts."""
         raise NotImplementedError

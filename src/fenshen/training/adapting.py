@@ -26,6 +26,7 @@ from fenshen.lang import tr
 from fenshen.recipe import Adversary, Autoencoding, Autopilot, Data, Recipe, Restoring
 from fenshen.run import Made, RunFolder, Tensors, read_tensors, write_tensors
 from fenshen.space import Grid
+from fenshen.training.material import Material, material
 from fenshen.training.plan import CHANNELS, told_data
 
 LR_PART = 0.5  # Of the parent's learning rate.
@@ -124,10 +125,10 @@ class Origin:
         return cls(tensors, header["origin"])
 
 
-def begin(recipe: Recipe, say: Say) -> tuple[Recipe, Dataset, Origin | None]:
-    """The prepared pictures, and for an adaptation also where it begins; its recipe and its pictures then fit the parent."""
+def begin(recipe: Recipe, say: Say) -> tuple[Recipe, Material, Origin | None]:
+    """The prepared data, and for an adaptation also where it begins; its recipe and its pictures then fit the parent."""
     if recipe.adapt.parent is None:
-        return recipe, prepare(recipe.data, seed=recipe.train.seed, say=say), None
+        return recipe, material(recipe, say), None
     parent = RunFolder.find(recipe.adapt.parent)
     _, made, _ = parent.load_sampler()
     dataset = told(_prepared(recipe, say), made.classes, recipe.data.source)

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from fenshen.errors import DivergedError
-from fenshen.generate import Order, generate
+from fenshen.generate import Order
 from fenshen.lang import Said, said
 from fenshen.recipe import Recipe
 from fenshen.run import Tensors
@@ -128,8 +128,7 @@ class Autopilot:
 
     def pictures(self, count: int) -> np.ndarray:
         """What the averaged generator makes of latents that are always the same; uint8 (N, H, W, C)."""
-        order = Order(count, seed=LOOK_SEED + self.trainer.recipe.train.seed)
-        return np.concatenate([made for made, _ in generate(self.trainer.sampler, self.trainer.made, order, str(self.trainer.device))])
+        return self.trainer.pictures(Order(count, seed=LOOK_SEED + self.trainer.recipe.train.seed))
 
     def _remember(self) -> None:
         """The state to go back to, and the best samples so far."""

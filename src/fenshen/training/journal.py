@@ -1,4 +1,4 @@
-"""What a run writes about itself at every tick: log.jsonl, TensorBoard, a grid of samples from fixed latents, an animation."""
+"""What a run writes about itself at every tick: log.jsonl, TensorBoard, samples from fixed noise (a grid, or texts), an animation."""
 
 from __future__ import annotations
 
@@ -13,19 +13,24 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
+from fenshen.data import Dataset
 from fenshen.families.codes import places, steps
-from fenshen.generate import Order, generate
+from fenshen.families.writer import Writer
+from fenshen.generate import Order
 from fenshen.media.image import animate, grid, save_picture
+from fenshen.media.text import Alphabet
+from fenshen.narrate import Telling, narrate
 from fenshen.recipe import Restoring
 from fenshen.restoring import compare, restorer_of
-from fenshen.run import RunFolder, enough_space
+from fenshen.run import Made, RunFolder, Written, enough_space, write_atomically
 from fenshen.training.autopilot import Event
 from fenshen.training.loop import Report, Trainer
-from fenshen.writing import stamp_of
+from fenshen.writing import RULE, stamp_of
 
 GRID_SECONDS = 6.0
 RESTORED = 6
 LARGEST_GRID = 1024
+TEXTS, TEXT_TOKENS = 3, 200
 
 
 class Journal:
@@ -59,10 +64,10 @@ class Journal:
         self.sums.clear()
         self.counts.clear()
         trainer = self.trainer
+        told = {} if isinstance(trainer.made, Written) else {"augmentation": trainer.view.strength}
         return {
             "kimg": trainer.shown / 1000, "shown": trainer.shown, "steps": trainer.steps, "seconds": round(seconds, 1),
-            "per_second": round(per_second, 1),
-            "augmentation": trainer.view.strength, "lr": trainer.optimizers[trainer.family.maker].param_groups[0]["lr"], **means,
+            "per_second": round(per_second, 1), **told, "lr": trainer.optimizers[trainer.family.maker].param_groups[0]["lr"], **means,
         }  # fmt: skip
 
     def write(self, entry: dict[str, Any], events: Sequence[Event] = ()) -> None:
@@ -77,17 +82,35 @@ class Journal:
             for event in events[self.told :]:
                 self.board.add_text("autopilot", str(event), round(1000 * event.kimg))
             self.told = len(events)
-            picture = self.grid()
             self.run.samples.mkdir(exist_ok=True)
-            save_picture(picture, self.run.samples / f"{self.trainer.shown:09d}.png", stamp=stamp_of(self.run.path.resolve().name))
-            self.board.add_image("samples", picture, self.trainer.shown, dataformats="HWC")
+            self._write_texts() if isinstance(self.trainer.made, Written) else self._write_grid()
             self.board.flush()
+
+    def _write_grid(self) -> None:
+        picture = self.grid()
+        save_picture(picture, self.run.samples / f"{self.trainer.shown:09d}.png", stamp=stamp_of(self.run.path.resolve().name))
+        self.board.add_image("samples", picture, self.trainer.shown, dataformats="HWC")
+
+    def _write_texts(self) -> None:
+        text = RULE.join(self.texts())
+        write_atomically(self.run.samples / f"{self.trainer.shown:09d}.txt", text.encode())
+        self.board.add_text("samples", f"    {text}".replace("\n", "\n    "), self.trainer.shown)
+
+    def texts(self) -> list[str]:
+        """What the averaged model writes from noise that is always the same."""
+        writer, made = self.trainer.averaged, self.trainer.made
+        assert isinstance(writer, Writer) and isinstance(made, Written)
+        alphabet = Alphabet.from_state(made.alphabet)
+        telling = Telling(TEXTS, self.trainer.recipe.train.seed, tokens=TEXT_TOKENS, block=TEXTS)
+        return [alphabet.decode(ids) for ids in narrate(writer, telling, str(self.trainer.device))]
 
     def grid(self) -> np.ndarray:
         """Samples of the averaged generator from fixed latents, one class or value of a code per column where there are any; uint8 (H, W, C)."""
-        made, side, model = self.trainer.made, max(self.trainer.made.size), self.trainer.recipe.model
+        made, model = self.trainer.made, self.trainer.recipe.model
         if isinstance(model, Restoring):
             return self._restored(model)
+        assert isinstance(made, Made)
+        side = max(made.size)
         columns = max(2, min(10, LARGEST_GRID // side))
         columns = len(made.classes) if 2 <= len(made.classes) <= columns else columns
         rows = max(2, min(8, LARGEST_GRID // side))
@@ -95,12 +118,12 @@ class Journal:
         by_code = None if made.classes or not codes.length else next(iter(places(codes)))
         columns = columns if by_code is None else len(steps(codes, by_code))
         order = Order(columns * rows, seed=self.trainer.recipe.train.seed, by_class=True, by_code=by_code)
-        parts = list(generate(self.trainer.sampler, made, order, str(self.trainer.device)))
-        return grid(np.concatenate([pictures for pictures, _ in parts]), columns, flatten=True)
+        return grid(self.trainer.pictures(order), columns, flatten=True)
 
     def _restored(self, model: Restoring) -> np.ndarray:
         """A few held-out pictures, or training ones where none are: as they were told, by plain means, restored, and as they are."""
         trainer, dataset = self.trainer, self.trainer.dataset
+        assert isinstance(dataset, Dataset)
         some = (dataset.held_out if len(dataset.held_out) else dataset.train)[:RESTORED]
         return compare(restorer_of(trainer.sampler), dataset.pictures[some], model, trainer.recipe.train.seed, str(trainer.device)).sheet()
 

@@ -17,23 +17,27 @@ import torch
 from torch import Tensor
 
 from fenshen.condition import Given
-from fenshen.data import Batches, Dataset
+from fenshen.data import Batches, Dataset, Texts
+from fenshen.data.windows import Windows
 from fenshen.errors import DivergedError, RunFolderError
 from fenshen.families.adversarial import Adversarial
 from fenshen.families.base import At, Family, Kept, Sampler, View
 from fenshen.families.build import build
 from fenshen.families.gan import GAN
+from fenshen.generate import Order, generate
 from fenshen.media.augment import Adaptive, classic
-from fenshen.recipe import Augment, Recipe
-from fenshen.run import Made, Tensors
+from fenshen.recipe import Augment, Recipe, Writing
+from fenshen.run import Made, Tensors, Written
 from fenshen.schedules import averaging_weight, burn_in
 from fenshen.training.adapting import Origin, Replayed, anchored
 from fenshen.training.adaptive import EVERY, AdaptiveStrength
+from fenshen.training.material import Material
 from fenshen.training.optim import limit_gradients, make_optimizer, schedule
 from fenshen.training.parts import Parts
 
+Draws = Batches | Replayed | Windows
 HELD_OUT_EVERY = 8
-SETTLED_ON = 10_000  # Pictures that a sampler is fitted to when training is over.
+SETTLED_ON = 10_000  # Samples that a sampler is fitted to when training is over.
 
 
 def step_seed(seed: int, step: int, part: int = 0) -> int:
@@ -53,12 +57,12 @@ class Report:
 class Trainer:
     """Networks, optimisers and counters of one run; `step()` moves every player once."""
 
-    def __init__(self, recipe: Recipe, made: Made, dataset: Dataset, device: torch.device, origin: Origin | None = None):
+    def __init__(self, recipe: Recipe, made: Made | Written, dataset: Material, device: torch.device, origin: Origin | None = None):
         assert recipe.train.batch
         self.recipe, self.made, self.dataset, self.device, self.batch, self.origin = recipe, made, dataset, device, recipe.train.batch, origin
         torch.manual_seed(recipe.train.seed)
         self.family = self._beginning().to(device)
-        self.view = Adaptive(max(made.size))
+        self.view = Adaptive(max(made.space.size))
         self.family.augment = self.view
         if isinstance(self.family, GAN) and made.space.axes == 2:
             self.family.disturb = _disturbing(self.family.model.codes.disturb)
@@ -68,8 +72,8 @@ class Trainer:
         self.averaged: Kept = copy.deepcopy(self.family.sampler).eval().requires_grad_(False)
         self.players = self.family.players()
         self.optimizers = {name: make_optimizer(recipe.train, player, name) for name, player in self.players.items()}
-        self.data: Batches | Replayed = self._draws(dataset, dataset.train)
-        self.held_out: Batches | Replayed | None = self._draws(dataset, dataset.held_out) if len(dataset.held_out) else None
+        self.data: Draws = self._draws(dataset, dataset.train)
+        self.held_out: Draws | None = self._draws(dataset, dataset.held_out) if len(dataset.held_out) else None
         if origin is not None:
             self._go_on_from(origin)
         self.strength = AdaptiveStrength(recipe.train.augmentation_strength if recipe.train.augmentation == "adaptive" else 0.0)
@@ -98,11 +102,20 @@ class Trainer:
             self.family.anchor = anchored(adapt.anchor, {name: value.to(self.device) for name, value in origin.maker.items()})
         if adapt.replay:
             old = origin.dataset()
-            self.data = Replayed(self.data, self._draws(old, old.train), adapt.replay)
+            self.data = self._mixed(self.data, old, old.train)
             if self.held_out is not None and len(old.held_out):
-                self.held_out = Replayed(self.held_out, self._draws(old, old.held_out), adapt.replay)
+                self.held_out = self._mixed(self.held_out, old, old.held_out)
 
-    def _draws(self, dataset: Dataset, indices: np.ndarray) -> Batches:
+    def _mixed(self, new: Draws, old: Dataset, indices: np.ndarray) -> Replayed:
+        before = self._draws(old, indices)
+        assert isinstance(before, Batches) and not isinstance(new, Windows)
+        return Replayed(new, before, self.recipe.adapt.replay)
+
+    def _draws(self, dataset: Material, indices: np.ndarray) -> Batches | Windows:
+        if isinstance(dataset, Texts):
+            model = self.recipe.model
+            assert isinstance(model, Writing) and model.rows and model.context
+            return Windows(dataset, indices, model.context, model.rows, self.batch, self.recipe.train.seed, self.device)
         return Batches(dataset, indices, self.batch, self.recipe.train.seed, self.device)
 
     @property
@@ -110,6 +123,11 @@ class Trainer:
         """The averaged generator of a run that makes pictures."""
         assert isinstance(self.averaged, Sampler)
         return self.averaged
+
+    def pictures(self, order: Order) -> np.ndarray:
+        """What it makes; uint8 (N, H, W, C)."""
+        assert isinstance(self.made, Made)
+        return np.concatenate([made for made, _ in generate(self.sampler, self.made, order, str(self.device))])
 
     @property
     def at(self) -> At:
@@ -172,15 +190,23 @@ class Trainer:
 
     @torch.no_grad()
     def settle(self) -> None:
-        """Fits what the averaged sampler draws from to the training pictures, where it has such a thing."""
+        """Fits what the averaged sampler draws from to the training samples, where it has such a thing."""
+        self.averaged.settle(self._training_words() if isinstance(self.data, Windows) else self._training_pictures(), self.recipe.train.seed)
 
-        def pictures() -> Iterator[tuple[Tensor, Given]]:
-            chosen = np.sort(np.random.default_rng(self.recipe.train.seed).permutation(self.dataset.train)[:SETTLED_ON])
-            for indices in np.array_split(chosen, -(-len(chosen) // self.batch)):
-                labels = None if self.dataset.labels is None else torch.from_numpy(self.dataset.labels[indices]).to(self.device)
-                yield self._read(torch.from_numpy(self.dataset.pictures[indices]).to(self.device)), self._given(labels)
+    def _training_words(self) -> Iterator[tuple[Tensor, Given]]:
+        assert isinstance(self.data, Windows)
+        count = min(len(self.data), SETTLED_ON)
+        for position in range(0, count, self.batch):
+            x_BL, length_B = self.data.draw(position, min(self.batch, count - position))
+            yield x_BL, {"length": length_B}
 
-        self.averaged.settle(pictures(), self.recipe.train.seed)
+    def _training_pictures(self) -> Iterator[tuple[Tensor, Given]]:
+        dataset = self.dataset
+        assert isinstance(dataset, Dataset)
+        chosen = np.sort(np.random.default_rng(self.recipe.train.seed).permutation(dataset.train)[:SETTLED_ON])
+        for indices in np.array_split(chosen, -(-len(chosen) // self.batch)):
+            labels = None if dataset.labels is None else torch.from_numpy(dataset.labels[indices]).to(self.device)
+            yield self._read(torch.from_numpy(dataset.pictures[indices]).to(self.device)), self._given(labels)
 
     def check(self, losses: dict[str, float]) -> None:
         """DivergedError for a loss that is infinite or not a number."""
@@ -197,6 +223,9 @@ class Trainer:
         x_BHWC, labels = self.data.draw(self.drawn, self.batch)
         self.drawn += self.batch
         self.shown += self.batch if player == self.family.counted else 0
+        if isinstance(self.data, Windows):
+            assert labels is not None
+            return x_BHWC, {"length": labels}
         return classic(self.batch, self.recipe.data.augment, self.noise[0])(self._read(x_BHWC)), self._given(labels)
 
     def _read(self, x_BHWC: Tensor) -> Tensor:
@@ -238,7 +267,7 @@ class Trainer:
         self.strength.adjust(self.recipe, self.held_out is not None, EVERY * self.recipe.pictures_per_step, self.recipe.train.kimg)
 
     @torch.no_grad()
-    def _logits(self, pictures: Batches | Replayed, position: int, count: int, at: At) -> Tensor:
+    def _logits(self, pictures: Draws, position: int, count: int, at: At) -> Tensor:
         assert isinstance(self.family, Adversarial)
         x_BHWC, labels = pictures.draw(position, count)
         with self._precision():

@@ -7,11 +7,13 @@ from typing import Any
 
 import torch
 
-from fenshen.data import Dataset
+from fenshen.data import Dataset, Texts
 from fenshen.data.groups import default_groups, group
 from fenshen.errors import RecipeError
 from fenshen.recipe import Adversary, Autoencoding, Gan, Model, Recipe, Restore, Restoring, Vae
-from fenshen.run import Made
+from fenshen.run import Made, Written
+from fenshen.training.material import Material
+from fenshen.training.wording import complete_words, describe_words
 
 CHANNELS = {"gray": 1, "colour": 3, "alpha": 4}
 SMALL_SET = 10_000
@@ -56,8 +58,10 @@ def uses_labels(recipe: Recipe, dataset: Dataset) -> bool:
     return labelled and recipe.model.condition != "none"
 
 
-def describe(recipe: Recipe, dataset: Dataset) -> Made:
+def describe(recipe: Recipe, dataset: Material) -> Made | Written:
     """What a model trained on this data (after `told_data`) makes."""
+    if isinstance(dataset, Texts):
+        return describe_words(recipe, dataset)
     size, channels = (dataset.resolution, dataset.resolution), CHANNELS[dataset.channels]
     if dataset.labels is None:
         return Made(channels, size)
@@ -65,8 +69,10 @@ def describe(recipe: Recipe, dataset: Dataset) -> Made:
     return Made(channels, size, dataset.classes, tuple(count / sum(counts) for count in counts), bool(recipe.model.groups))
 
 
-def complete(recipe: Recipe, dataset: Dataset, device: torch.device) -> Recipe:
+def complete(recipe: Recipe, dataset: Material, device: torch.device) -> Recipe:
     """The recipe with everything filled in but what the probe decides: the kimg of a plan in minutes, threads, precision, layout."""
+    if isinstance(dataset, Texts):
+        return complete_words(recipe, dataset, device)
     model, train = recipe.model, recipe.train
     _check(recipe, dataset.resolution)
     if model.label_head and (not uses_labels(recipe, dataset) or (isinstance(model, Vae) and model.quantizer != "none")):

@@ -12,13 +12,13 @@ from statistics import median
 import torch
 from torch import Tensor, nn
 
-from fenshen.data import Dataset
 from fenshen.data.batches import free_bytes
 from fenshen.errors import OutOfMemoryError, RecipeError
 from fenshen.families.build import build
-from fenshen.recipe import Adversary, Penalty, Recipe
-from fenshen.run import Made
+from fenshen.recipe import Adversary, Penalty, Recipe, Writing
+from fenshen.run import Made, Written
 from fenshen.training.loop import Trainer
+from fenshen.training.material import Material
 from fenshen.training.plan import backward_twice
 
 SECONDS = 10.0
@@ -57,7 +57,7 @@ def candidates(recipe: Recipe, device: torch.device, separable: bool) -> list[Ch
     compiled = compiled if train.compile is None else [train.compile]
 
     def layout(precision: str) -> bool:
-        return precision == "bf16" if train.channels_last is None else train.channels_last
+        return precision == "bf16" and not isinstance(recipe.model, Writing) if train.channels_last is None else train.channels_last
 
     return [
         {"train.precision": p, "train.threads": threads, "train.parts": n, "train.compile": c, "train.channels_last": layout(p)}
@@ -65,7 +65,7 @@ def candidates(recipe: Recipe, device: torch.device, separable: bool) -> list[Ch
     ]  # fmt: skip
 
 
-def probe(recipe: Recipe, made: Made, dataset: Dataset, device: torch.device, seconds: float = SECONDS) -> Probed:
+def probe(recipe: Recipe, made: Made | Written, dataset: Material, device: torch.device, seconds: float = SECONDS) -> Probed:
     """Steps of every candidate in turn until the time is up. Training itself is untouched: it seeds every step anew."""
     recipe = recipe if recipe.train.kimg else recipe.set({"train.kimg": 1000.0})
     recipe = recipe.set({"train.ema_half_life_kimg": recipe.train.ema_half_life_kimg or 1.0})
@@ -115,28 +115,28 @@ def _name(choice: Choice) -> str:
     return ", ".join([*words, "compiled"] if choice["train.compile"] else words)
 
 
-def estimate_memory(recipe: Recipe, made: Made) -> int:
+def estimate_memory(recipe: Recipe, made: Made | Written) -> int:
     """Bytes that training will take, roughly: weights, their gradients, averages and moments, and the activations of a step."""
     assert recipe.train.batch
     family = build(made.space, made.told, recipe.model)
     elements: list[int] = []
 
-    def count(module: nn.Module, inputs: object, output: Tensor) -> None:
-        elements.append(output.numel())
+    def count(module: nn.Module, inputs: object, output: Tensor | tuple[Tensor, object]) -> None:
+        elements.append((output[0] if isinstance(output, tuple) else output).numel())
 
     for module in family.modules():
         if not list(module.children()):
             module.register_forward_hook(count)
     given = {"label": torch.zeros(2, dtype=torch.long)} if made.classes else {}
     with torch.no_grad():
-        family(torch.zeros(2, made.channels, *made.size), given)
+        family(made.space.blank(2), given)
     weights = sum(p.numel() for p in family.parameters())
     penalty = recipe.model.penalty if isinstance(recipe.model, Adversary) else Penalty(kind="none")
     penalised = 3 * (penalty.fraction or 1) if penalty.kind != "none" else 0
     return int(4 * 5 * weights + 4 * 3 * recipe.train.batch * (sum(elements) / 2) * (1 + penalised))
 
 
-def check_memory(recipe: Recipe, made: Made, device: torch.device) -> int:
+def check_memory(recipe: Recipe, made: Made | Written, device: torch.device) -> int:
     """The estimate in bytes. OutOfMemoryError where that much is not free."""
     needed, free = estimate_memory(recipe, made), free_bytes(device)
     if needed > free:

@@ -13,16 +13,18 @@ from typing import Any
 
 import torch
 
-from fenshen.data import Dataset, prepare
+from fenshen.data import Dataset, Texts
 from fenshen.errors import OutOfMemoryError, OutOfSpaceError, RunFolderError
 from fenshen.lang import tr
 from fenshen.recipe import Recipe
-from fenshen.run import Made, RunFolder, read_tensors, write_atomically, write_tensors
+from fenshen.run import Made, RunFolder, Written, read_tensors, write_atomically, write_tensors
 from fenshen.training.adapting import Origin, begin
 from fenshen.training.autopilot import Autopilot, Event
 from fenshen.training.examine import Examiner, encoder_of
+from fenshen.training.heldout import HeldOut
 from fenshen.training.journal import Journal
 from fenshen.training.loop import Report, Trainer
+from fenshen.training.material import Material, material
 from fenshen.training.plan import complete, describe, pick_device, told_data
 from fenshen.training.probe import Probed, check_memory, probe
 from fenshen.training.transfer import start_from
@@ -40,8 +42,8 @@ class Plan:
     """Everything known before the first step."""
 
     recipe: Recipe
-    made: Made
-    dataset: Dataset
+    made: Made | Written
+    dataset: Material
     device: torch.device
     probed: Probed
     memory_bytes: int
@@ -129,7 +131,7 @@ def make_plan(recipe: Recipe, watcher: Watcher) -> Plan:
     recipe = complete(recipe, dataset, device)
     if recipe.model.groups:
         watcher.said(tr("finding {count} groups in the unlabelled pictures, to tell the model which it makes", count=recipe.model.groups))
-    dataset = told_data(recipe, dataset)
+    dataset = dataset if isinstance(dataset, Texts) else told_data(recipe, dataset)
     made = describe(recipe, dataset)
     memory = check_memory(recipe, made, device)
     with enough_memory(recipe):
@@ -184,7 +186,7 @@ def start(recipe: Recipe, out: Path | None, watcher: Watcher, stop: Stop) -> Run
     return Session(plan, run, trainer, watcher, stop, 0.0, autopilot(plan, run, trainer, watcher)).train()
 
 
-def autopilot(plan: Plan, run: RunFolder, trainer: Trainer, watcher: Watcher) -> Autopilot | None:
+def autopilot(plan: Plan, run: RunFolder, trainer: Trainer, watcher: Watcher) -> Autopilot | HeldOut | None:
     """Who watches the training, unless the recipe goes without."""
     if not plan.recipe.autopilot.on:
         return None
@@ -193,10 +195,17 @@ def autopilot(plan: Plan, run: RunFolder, trainer: Trainer, watcher: Watcher) ->
         run.add_event(event.json())
         watcher.said(tr("autopilot, {kimg} kimg: {what}", kimg=f"{event.kimg:.1f}", what=event))
 
-    seen = replace(plan.dataset, labels=None, classes=()) if plan.made.grouped else plan.dataset  # As `fenshen evaluate` will see it.
+    if isinstance(plan.dataset, Texts):
+        return HeldOut(trainer, say) if len(plan.dataset.held_out) else None
+    seen = replace(plan.dataset, labels=None, classes=()) if grouped(plan.made) else plan.dataset  # As `fenshen evaluate` will see it.
     encoder = encoder_of(seen, plan.device, watcher.said)
     examiner = Examiner(lambda pictures: encoder.read(pictures).features, plan.dataset, plan.recipe.train.seed)
     return Autopilot(trainer, examiner, safe_recipe(plan), say)
+
+
+def grouped(made: Made | Written) -> bool:
+    """Whether its classes were found by the machine."""
+    return isinstance(made, Made) and made.grouped
 
 
 def safe_recipe(plan: Plan) -> Recipe:
@@ -215,7 +224,7 @@ def _write_beginnings(run: RunFolder, plan: Plan) -> None:
     run.write_json("data.json", _data_record(plan.dataset))
     if plan.origin is not None:
         plan.origin.write(run)
-    if (plan.made.grouped or plan.origin is not None) and plan.dataset.labels is not None:
+    if (grouped(plan.made) or plan.origin is not None) and plan.dataset.labels is not None:
         write_tensors(run.groups, {"groups": torch.from_numpy(plan.dataset.labels)}, {"classes": plan.dataset.classes})
 
 
@@ -224,16 +233,17 @@ def resume(run: RunFolder, watcher: Watcher, stop: Stop) -> RunFolder:
     recipe = run.recipe()
     device = pick_device(recipe.train.device)
     torch.set_num_threads(recipe.train.threads or torch.get_num_threads())
-    dataset = prepare(recipe.data, seed=recipe.train.seed, say=watcher.said)
+    dataset = material(recipe, watcher.said)
     if dataset.fingerprint != run.read_json("data.json")["fingerprint"]:
         raise RunFolderError(
-            "the pictures in {source} have changed since this run began: bring the old ones back, or train a new run", source=recipe.data.source
+            "what is in {source} has changed since this run began: bring the old ones back, or train a new run", source=recipe.data.source
         )
     if run.groups.exists():
         groups, found = read_tensors(run.groups)
+        assert isinstance(dataset, Dataset)
         dataset = replace(dataset, labels=groups["groups"].numpy(), classes=tuple(found["classes"]))
     else:
-        dataset = told_data(recipe, dataset)
+        dataset = dataset if isinstance(dataset, Texts) else told_data(recipe, dataset)
     made = describe(recipe, dataset)
     tensors, header = read_tensors(run.state)
     origin = Origin.read(run)
@@ -249,12 +259,15 @@ def resume(run: RunFolder, watcher: Watcher, stop: Stop) -> RunFolder:
     return Session(plan, run, trainer, watcher, stop, float(header["seconds"]), pilot).train()
 
 
-def _data_record(dataset: Dataset) -> dict[str, Any]:
-    return {
-        "fingerprint": dataset.fingerprint, "train": len(dataset.train), "held_out": len(dataset.held_out), "resolution": dataset.resolution,
-        "channels": dataset.channels, "classes": list(dataset.classes), "reason": dataset.reason, "notes": list(dataset.notes),
-        "skipped": [{"file": name, "reason": reason} for name, reason in dataset.skipped],
+def _data_record(dataset: Material) -> dict[str, Any]:
+    record = {
+        "fingerprint": dataset.fingerprint, "train": len(dataset.train), "held_out": len(dataset.held_out), "classes": list(dataset.classes),
+        "reason": dataset.reason, "notes": list(dataset.notes), "skipped": [{"file": name, "reason": why} for name, why in dataset.skipped],
     }  # fmt: skip
+    if isinstance(dataset, Dataset):
+        return record | {"resolution": dataset.resolution, "channels": dataset.channels}
+    said = {"unit": dataset.unit, "tokens": dataset.alphabet.kind, "vocabulary": dataset.alphabet.size}
+    return record | said | {"token_count": len(dataset.tokens), "bytes": int(dataset.bytes_N.sum())}
 
 
 @dataclass
@@ -267,7 +280,7 @@ class Session:
     watcher: Watcher
     stop: Stop
     seconds: float
-    autopilot: Autopilot | None
+    autopilot: Autopilot | HeldOut | None
 
     def train(self) -> RunFolder:
         recipe, trainer = self.plan.recipe, self.trainer
@@ -294,8 +307,8 @@ class Session:
                     self._tick(journal, shown_before)
                 elif time.monotonic() - self.saved > SAVE_SECONDS:
                     self.save(shown_before)
-            if self.autopilot and not self.stop.signal and (best := self.autopilot.finish()):
-                trainer.averaged.load_state_dict(best)
+            if self.autopilot and not self.stop.signal:
+                self._choose(self.autopilot)
             if journal.since_tick or not self.run.state.exists():
                 self._settle()
                 self._tick(journal, shown_before)
@@ -351,8 +364,15 @@ class Session:
             left = min(left, self.plan.recipe.train.minutes * 60 - self.elapsed)
         self.watcher.stepped(kimg, plan_kimg, rate, max(0.0, left), losses)
 
+    def _choose(self, autopilot: Autopilot | HeldOut) -> None:
+        """Keeps the best weights there were. What comes after training is not counted as such."""
+        before = time.monotonic()
+        if best := autopilot.finish():
+            self.trainer.averaged.load_state_dict(best)
+        self.began += time.monotonic() - before
+
     def _settle(self) -> None:
-        """What comes after training is not counted as such."""
+        """Neither is this."""
         before = time.monotonic()
         self.trainer.settle()
         self.began += time.monotonic() - before

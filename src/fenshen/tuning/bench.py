@@ -18,7 +18,7 @@ import torch
 
 from fenshen.data import Dataset
 from fenshen.errors import DataError, DivergedError, OutOfMemoryError
-from fenshen.generate import Order, generate
+from fenshen.generate import Order
 from fenshen.measure.distances import frechet_distance, kid
 from fenshen.recipe import Adversary, Recipe
 from fenshen.run import read_tensors, write_tensors
@@ -48,6 +48,7 @@ class Bench:
 
     def __init__(self, wanted: Recipe, minutes: float, machine: dict[str, Any], rates: dict[str, float], watcher: Watcher):
         plan = make_plan(wanted.set({"train.kimg": None, "train.minutes": minutes} | machine), watcher)
+        assert isinstance(plan.dataset, Dataset)
         self.wanted, self.recipe, self.made, self.device, self.rates = wanted, plan.recipe, plan.made, plan.device, rates
         self.fingerprint, self.machine = plan.dataset.fingerprint, {key: getattr(plan.recipe.train, key.split(".")[1]) for key in CHOICES}
         train, measured = set_aside(plan.dataset.train, plan.recipe.train.seed)
@@ -112,8 +113,7 @@ class Bench:
         """The distance of what the averaged generator makes. DivergedError where its weights are not finite."""
         if not all(bool(weight.isfinite().all()) for weight in trainer.averaged.parameters()):
             trainer.check({"generator": float("nan")})
-        made = generate(trainer.sampler, self.made, Order(COUNT, trainer.recipe.train.seed), str(self.device))
-        return self.distance(np.concatenate([pictures for pictures, _ in made]))
+        return self.distance(trainer.pictures(Order(COUNT, trainer.recipe.train.seed)))
 
     def fits(self, size: Value, seconds: float, least_kimg: float) -> bool:
         """Whether networks of that size fit into memory and see enough pictures in that time."""

@@ -1,0 +1,107 @@
+"""Fills in what a recipe for words leaves open, from the text and the device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from fenshen.data import Texts
+from fenshen.errors import DataError, RecipeError
+from fenshen.recipe import Autoregressive, Recipe, Size, Writing
+from fenshen.run import Written
+
+WIDTHS: dict[str, dict[Size, tuple[int, int]]] = {
+    "transformer": {"nano": (128, 4), "small": (192, 4), "base": (384, 6), "large": (768, 12)},
+    "lstm": {"nano": (256, 2), "small": (384, 2), "base": (512, 3), "large": (1024, 3)},
+}
+CONTEXTS: dict[Size, int] = {"nano": 128, "small": 128, "base": 256, "large": 512}
+LONGEST_ROW = 256  # Tokens up to which nearly every document must be, so that each gets a row of its own.
+NEARLY = 0.99
+STEP_TOKENS = {"cpu": 4096, "cuda": 16_384, "mps": 8192}
+LITTLE, MUCH = 2_000_000, 20_000_000  # Tokens of text, of which the first cannot do without dropout and the last needs none.
+
+
+def complete_words(recipe: Recipe, texts: Texts, device: torch.device) -> Recipe:
+    """As `fenshen.training.plan.complete`, for words. DataError for too little of them, RecipeError for what has no meaning here."""
+    model, train = recipe.model, recipe.train
+    assert isinstance(model, Writing)
+    _check(recipe, texts)
+    size = model.size or default_size(device)
+    rows = model.rows or default_rows(texts)
+    width, depth = WIDTHS[model.net if isinstance(model, Autoregressive) else "lstm"][size]
+    context = model.context or default_context(texts, size, rows)
+    filled: dict[str, Any] = {
+        "data.kind": "words",
+        "model.size": size,
+        "model.width": model.width or width,
+        "model.depth": model.depth or depth,
+        "model.context": context,
+        "model.rows": rows,
+        "model.dropout": default_dropout(texts) if model.dropout is None else model.dropout,
+        "model.groups": 0,
+        "train.batch": train.batch or default_batch(device, texts, context, rows),
+        "train.optimizer": train.optimizer or "adamw",
+        "train.lr": train.lr or 2e-3,
+        "train.beta1": 0.9 if train.beta1 is None else train.beta1,
+        "train.beta2": 0.99 if train.beta2 is None else train.beta2,
+        "train.augmentation": "off",
+        "train.device": str(device),
+    }
+    if train.minutes is None and train.kimg is None:
+        filled["train.minutes"] = 10.0
+    return recipe.set(filled)
+
+
+def describe_words(recipe: Recipe, texts: Texts) -> Written:
+    """What a model trained on these words makes. `recipe` is complete."""
+    assert isinstance(recipe.model, Writing) and recipe.model.context
+    return Written(texts.alphabet.state(), texts.alphabet.size, recipe.model.context, texts.unit)
+
+
+def _check(recipe: Recipe, texts: Texts) -> None:
+    if not len(texts.train) or int(texts.lengths[texts.train].sum()) < 64:
+        raise DataError("{source} holds hardly any words to learn from: give some pages", source=recipe.data.source)
+    if recipe.model.label_head or recipe.model.groups:
+        raise RecipeError("model.label_head and model.groups are for pictures: leave them out")
+    if recipe.train.augmentation in ("adaptive", "fixed"):
+        raise RecipeError("train.augmentation is for pictures: leave it out")
+    if recipe.autopilot.until is not None:
+        raise RecipeError("--until is for pictures: a run of words ends by itself when held-out text becomes no likelier; use --minutes or --kimg")
+
+
+def default_size(device: torch.device) -> Size:
+    """What two CPU cores, or a GPU, can train in minutes."""
+    return "nano" if device.type == "cpu" else "base"
+
+
+def default_rows(texts: Texts) -> str:
+    """A row for each document where nearly all are short enough; else windows."""
+    return "documents" if np.quantile(texts.lengths, NEARLY) <= LONGEST_ROW else "windows"
+
+
+def default_context(texts: Texts, size: Size, rows: str) -> int:
+    """As long as the longest document, but not much longer than nearly all; else as the size says."""
+    if rows == "windows":
+        return CONTEXTS[size]
+    most = min(int(texts.lengths.max()), LONGEST_ROW)
+    return max(8, -(-most // 8) * 8)
+
+
+def default_batch(device: torch.device, texts: Texts, context: int, rows: str) -> int:
+    """Rows that have about STEP_TOKENS together."""
+    length = context if rows == "windows" else max(1.0, float(texts.lengths.mean()))
+    return int(max(4, min(512, 2 ** round(np.log2(STEP_TOKENS[device.type] / length)))))
+
+
+def tokens_per_row(recipe: Recipe, texts: Texts) -> float:
+    """Of a complete recipe: tokens to be foretold in a row, in the mean."""
+    assert isinstance(recipe.model, Writing) and recipe.model.context
+    return recipe.model.context if recipe.model.rows == "windows" else float(np.minimum(texts.lengths, recipe.model.context).mean())
+
+
+def default_dropout(texts: Texts) -> float:
+    """The less text, the more: it will be read many times."""
+    tokens = int(texts.lengths[texts.train].sum())
+    return 0.1 if tokens <= LITTLE else 0.05 if tokens <= MUCH else 0.0
