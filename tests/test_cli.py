@@ -96,7 +96,7 @@ def bad_data(folder: Path) -> dict[str, tuple[list[object], str]]:
     return {
         "missing path": ([folder / "nix"], "there is no file or folder"),
         "empty folder": ([folder / "empty"], "it is empty"),
-        "hardly a word": ([folder / "texts"], "holds 1 characters"),
+        "no picture": ([folder / "texts"], "holds 1 characters"),
         "one picture": ([folder / "single"], "at least two different pictures"),
         "a file, not a folder": ([folder / "single" / "a.png"], "is one picture"),
         "bomb": ([folder / "bomb"], "million pixels"),
