@@ -122,6 +122,12 @@ def test_too_few_pictures_give_a_note_and_no_number(subject: Subject) -> None:
     assert scores["frechet"].value is None and "needs" in scores["frechet"].note
 
 
+def test_more_than_can_be_measured_is_said(run: fenshen.Run) -> None:
+    said: list[str] = []
+    assert Subject.open(run.folder, "cpu", 10**6, 0, said.append).count < 10**6
+    assert any("1000000" in text for text in said)
+
+
 def test_what_cannot_be_evaluated(tmp_path: Path) -> None:
     lonely = fenshen.train(kimg=0.032, changes=FAST | {"data.held_out": 0.0}, out=tmp_path / "lonely")
     with pytest.raises(DataError, match="held-out"):

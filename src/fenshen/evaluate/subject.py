@@ -13,6 +13,7 @@ from fenshen.data import Dataset, prepare
 from fenshen.errors import DataError, RunFolderError
 from fenshen.families.base import Sampler
 from fenshen.generate import Order, generate
+from fenshen.lang import tr
 from fenshen.measure.borrowed import Borrowed
 from fenshen.measure.encoders import Encoder, Read
 from fenshen.recipe import Recipe
@@ -47,8 +48,10 @@ class Subject:
         if len(dataset.held_out) < FEWEST_HELD_OUT:
             raise DataError("there are no held-out pictures to measure with: train with data.held_out above 0")
         sampler, made, _ = run.load_sampler(device)
-        encoder = encoder_of(dataset, torch.device(device), say)
-        return cls(run, recipe, dataset, sampler, made, encoder, device, min(count or MOST, MOST, len(dataset.train)), seed)
+        encoder, most = encoder_of(dataset, torch.device(device), say), min(MOST, len(dataset.train))
+        if count and count > most:
+            say(tr("measuring {most} pictures, not {count}: no more than it was trained on, and at most {limit}", most=most, count=count, limit=MOST))
+        return cls(run, recipe, dataset, sampler, made, encoder, device, min(count or most, most), seed)
 
     def making(self, pictures: np.ndarray, told: np.ndarray | None = None) -> Subject:
         """The same subject, had the run made these pictures (uint8 N, H, W, C) when it was told this."""
