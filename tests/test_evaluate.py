@@ -18,7 +18,7 @@ from fenshen.cli import app
 from fenshen.data import prepare
 from fenshen.errors import DataError, RecipeError, RunFolderError
 from fenshen.evaluate import borrowing
-from fenshen.evaluate.audit import _attack, _in_words
+from fenshen.evaluate.audit import attack_by, attack_in_words
 from fenshen.evaluate.copying import copying, sentences
 from fenshen.evaluate.critic import familiarity, load_family
 from fenshen.evaluate.page import meaning
@@ -147,8 +147,8 @@ def test_training_ends_with_a_report_unless_told_otherwise(tmp_path: Path) -> No
 def test_the_audit_says_what_planted_scores_give_away(shift: float, words: str) -> None:
     rng = np.random.default_rng(0)
     members, others = rng.standard_normal(400) + shift, rng.standard_normal(400)
-    attack = _attack("the score", members, others)
-    assert words in _in_words(attack)[0] and attack.true_positives is not None
+    attack = attack_by("the score", members, others)
+    assert words in attack_in_words(attack)[0] and attack.true_positives is not None
     assert (attack.true_positives.value > 0.5) == (shift == 3.0)
 
 
@@ -156,11 +156,11 @@ def test_a_few_members_that_are_given_away_are_told_of() -> None:
     """Copies of a tenth of the training pictures hardly move the area, and are certain all the same."""
     rng = np.random.default_rng(0)
     members, others = rng.standard_normal(300), rng.standard_normal(900)
-    assert len(_in_words(_attack("the score", members, others))) == 1
+    assert len(attack_in_words(attack_by("the score", members, others))) == 1
     members[:30] = 9.0
-    attack = _attack("the score", members, others)
+    attack = attack_by("the score", members, others)
     assert attack.auc.value < 0.6 and attack.true_positives.value > 0.1
-    assert "are recognized almost for certain" in _in_words(attack)[1]
+    assert "are recognized almost for certain" in attack_in_words(attack)[1]
 
 
 def test_an_audit_answers_with_intervals_and_writes_them(run: fenshen.Run, monkeypatch: pytest.MonkeyPatch) -> None:

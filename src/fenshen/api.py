@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from fenshen.chatting import Talk
 from fenshen.control import directions, editing, explain, moving
 from fenshen.control.answer import Answer
 from fenshen.control.hand import Hand
@@ -23,16 +24,23 @@ from fenshen.evaluate.audit import Audit, audit
 from fenshen.evaluate.critic import gate
 from fenshen.evaluate.report import Evaluation, evaluate
 from fenshen.evaluate.restored import evaluate_restoring
+from fenshen.evaluate.text_audit import audit_words
+from fenshen.evaluate.text_report import evaluate_words
+from fenshen.evaluate.text_subject import texts_of
 from fenshen.generate import Order, find_label
 from fenshen.generate import generate as make
+from fenshen.measure.verbatim import Corpus
 from fenshen.narrate import Telling
-from fenshen.recipe import Data, Recipe, Restoring, Writing, load_recipe
+from fenshen.recipe import Data, Ngram, Recipe, Restoring, Wording, load_recipe
 from fenshen.restoring import restored, restorer_of, sources
 from fenshen.run import RunFolder, list_runs
 from fenshen.sampling import Controls
+from fenshen.shaping import LONGEST_JSON, Shape
 from fenshen.telling import Author, Spoken
 from fenshen.training import session
 from fenshen.training.adapting import adaptation
+from fenshen.training.counting import count as count_words
+from fenshen.training.counting import refuse_plan
 from fenshen.training.plan import pick_device
 from fenshen.training.session import Plan, Stop, Watcher
 from fenshen.training.wishes import read_wishes, teach
@@ -160,18 +168,34 @@ class Run:
     def write(
         self, count: int = 1, prompt: str = "", seed: int = 0, *, tags: Sequence[str] = (), max_chars: int = 1000, stop: Sequence[str] = (),
         temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, min_p: float = 0.0, repetition: float = 1.0,
-        spoken: Spoken | None = None, device: str = "auto",
+        shape: Shape | None = None, spoken: Spoken | None = None, device: str = "auto",
     ) -> Words:  # fmt: skip
         """`count` new texts that go on from `prompt`, each until it ends by itself, at `stop` or after `max_chars`.
 
         The same seed writes the same texts, whatever the count. `tags`: what a text is said to be, by name. The other wishes as of
-        `fenshen.sampling.Controls`. `spoken(index, characters)` is told of each text as it grows.
+        `fenshen.sampling.Controls`. `shape`: what the texts must be like; `max_chars` does not cut JSON.
+        `spoken(index, characters)` is told of each text as it grows.
         """
         if count < 1:
             raise RecipeError("--count {count}: at least 1", count=count)
         author, controls = self.author(device), Controls(temperature, top_k, top_p, min_p, repetition)
-        telling = Telling(count, seed, author.prompt(prompt, tags), max_chars, controls=controls)
+        shape = shape or Shape()
+        tokens, max_chars = author.prompt(prompt, tags), max_chars if shape.schema is None else LONGEST_JSON
+        rules = shape.rules(author.alphabet, tokens, self.corpus() if shape.no_copy else None)
+        telling = Telling(count, seed, tokens, max_chars, controls=controls, allowed=rules)
         return Words(tuple(author.write(telling, max_chars, stop, spoken)), prompt, self.path.resolve().name)
+
+    def corpus(self) -> Corpus:
+        """The training texts of a run of words, to look copies up in. RunFolderError where they have changed."""
+        texts = texts_of(self.folder, self.recipe, Watcher().said)
+        return Corpus(texts.text(int(index)) for index in texts.train)
+
+    def talk(
+        self, me: str | None = None, you: str | None = None, seed: int = 0, *, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0,
+        min_p: float = 0.0, repetition: float = 1.0, device: str = "auto",
+    ) -> Talk:  # fmt: skip
+        """A conversation with a run that has learnt from some: `run.talk().say("hello")`. `me`, `you`: who speaks, by name."""
+        return Talk.open(self.author(device), me, you, Controls(temperature, top_k, top_p, min_p, repetition), seed)
 
     def restore(
         self, source: str | os.PathLike[str], mask: str | os.PathLike[str] | None = None, *, device: str = "auto"
@@ -193,6 +217,8 @@ class Run:
         `count`: pictures made for it; by default as many as it was trained on, at most 10,000. DataError where none are held out.
         `encoder`: own, inception or dinov2, with the file of its weights or "download"; by default as the recipe says.
         """
+        if isinstance(self.recipe.model, Wording):
+            return evaluate_words(self.folder, str(pick_device(device)), count, seed, (watcher or Watcher()).said)
         if isinstance(self.recipe.model, Restoring):
             return evaluate_restoring(self.folder, str(pick_device(device)), count, seed, (watcher or Watcher()).said)
         named = {"evaluate.encoder": encoder, "evaluate.encoder_weights": None if encoder_weights is None else os.fspath(encoder_weights)}
@@ -206,7 +232,8 @@ class Run:
 
     def audit(self, seed: int = 0, *, device: str = "auto", watcher: Watcher | None = None) -> Audit:
         """What a stranger who has this run could learn about its training pictures; writes audit.json."""
-        return audit(self.folder, str(pick_device(device)), seed, (watcher or Watcher()).said)
+        judge = audit_words if isinstance(self.recipe.model, Wording) else audit
+        return judge(self.folder, str(pick_device(device)), seed, (watcher or Watcher()).said)
 
     def adapt(self, source: str | os.PathLike[str] | None = None, **wishes: Any) -> Run:
         """A new run that begins with this one; as the function `adapt`."""
@@ -314,7 +341,8 @@ def train(
     """
     wanted = describe_recipe(source, recipe, **wishes)
     watcher, stop = watcher or Watcher(), stop or Stop()
-    return _reported(Run(session.start(wanted, None if out is None else Path(out), watcher, stop)), watcher, stop)
+    begin = count_words if isinstance(wanted.model, Ngram) else session.start
+    return _reported(Run(begin(wanted, None if out is None else Path(out), watcher, stop)), watcher, stop)
 
 
 def plan(
@@ -322,7 +350,9 @@ def plan(
     **wishes: Any,
 ) -> Plan:  # fmt: skip
     """What `train` would do: the complete recipe, parameters, memory, seconds per kimg from timed real steps."""
-    return session.make_plan(describe_recipe(source, recipe, **wishes), watcher or Watcher())
+    wanted = describe_recipe(source, recipe, **wishes)
+    refuse_plan(wanted)
+    return session.make_plan(wanted, watcher or Watcher())
 
 
 def tune(
@@ -338,7 +368,7 @@ def tune(
     watcher, stop = watcher or Watcher(), stop or Stop()
     if resume is not None:
         return search.go_on(Path(resume), watcher, stop)
-    if isinstance(describe_recipe(source, recipe, **wishes).model, Restoring | Writing):
+    if isinstance(describe_recipe(source, recipe, **wishes).model, Restoring | Wording):
         raise RecipeError("fenshen tune searches by how real made pictures look, and this recipe makes none: try values with --set instead")
     fixed = {*(wishes.get("changes") or {}), *(["model.size"] if wishes.get("size") else [])}
     return search.begin(describe_recipe(source, recipe, **wishes), fixed, minutes, trials, None if out is None else Path(out), watcher, stop)
@@ -376,8 +406,8 @@ def adapt(
 def _reported(run: Run, watcher: Watcher, stop: Stop) -> Run:
     """The run, with its report if training came to its end and the recipe wants one."""
     wanted = run.recipe.evaluate
-    if wanted.report and not stop.signal and not isinstance(run.recipe.model, Writing):
-        if run.folder.origin.exists() and not isinstance(run.recipe.model, Restoring):
+    if wanted.report and not stop.signal:
+        if run.folder.origin.exists() and not isinstance(run.recipe.model, Restoring | Wording):
             run.distances(wanted.count, device=run.recipe.train.device, watcher=watcher)
         try:
             run.evaluate(wanted.count, device=run.recipe.train.device, watcher=watcher)

@@ -196,8 +196,23 @@ class RestoreGan(Restoring, Adversary):
     adversarial: NotNegative = Field(0.01, description="weight of what the critic says beside the distance")
 
 
-class Writing(Model):
-    """A network of words: it says how likely each token is to come next."""
+class Wording(Model):
+    """A model of words: it says how likely each token is to come next."""
+
+    condition: Literal["none"] = Field("none", description="labels of words are tags in front of them")
+
+
+class Ngram(Wording):
+    """Counting: how often each token followed those before it (`fenshen.measure.ngram`). Nothing is learnt; what a network has to beat."""
+
+    family: Literal["ngram"] = "ngram"
+    order: Annotated[int, Field(ge=1, le=12)] | None = Field(
+        None, description="tokens that are counted together, the foretold one among them; derived: what suits held-out text best"
+    )
+
+
+class Writing(Wording):
+    """A network of words."""
 
     context: Annotated[int, Field(ge=8, le=4096)] | None = Field(None, description="tokens that it reads at most before the next; derived")
     width: Annotated[int, Field(ge=8, le=4096)] | None = Field(None, description="entries of a token's vector; derived from the size")
@@ -206,7 +221,6 @@ class Writing(Model):
     rows: Literal["windows", "documents"] | None = Field(
         None, description="windows anywhere in the text, or one whole document each; derived from how long they are"
     )
-    condition: Literal["none"] = Field("none", description="labels of words are tags in front of them")
 
 
 class Autoregressive(Writing):
@@ -223,11 +237,12 @@ def _family_of(model: Any) -> str:
 
 AnyModel = Annotated[
     Annotated[Gan, Tag("gan")] | Annotated[Vae, Tag("vae")] | Annotated[VaeGan, Tag("vaegan")]
-    | Annotated[Restore, Tag("restore")] | Annotated[RestoreGan, Tag("restoregan")] | Annotated[Autoregressive, Tag("autoregressive")],
+    | Annotated[Restore, Tag("restore")] | Annotated[RestoreGan, Tag("restoregan")] | Annotated[Autoregressive, Tag("autoregressive")]
+    | Annotated[Ngram, Tag("ngram")],
     Discriminator(_family_of),
 ]  # fmt: skip
 FAMILIES: dict[str, type[Model]] = {
-    "gan": Gan, "vae": Vae, "vaegan": VaeGan, "restore": Restore, "restoregan": RestoreGan, "autoregressive": Autoregressive,
+    "gan": Gan, "vae": Vae, "vaegan": VaeGan, "restore": Restore, "restoregan": RestoreGan, "autoregressive": Autoregressive, "ngram": Ngram,
 }  # fmt: skip
 
 

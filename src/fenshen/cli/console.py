@@ -27,6 +27,11 @@ class Speaker:
         """One sentence, never wrapped: paths stay whole."""
         self.console.print(Text(text, style), soft_wrap=True)
 
+    def marked(self, parts: Iterable[tuple[str, bool]]) -> None:
+        """A text, parts of it marked: in reverse on a terminal, between ⟦ and ⟧ in a file or a pipe."""
+        shown = [(text if self.console.is_terminal or not mark else f"⟦{text}⟧", "reverse" if mark else "") for text, mark in parts]
+        self.console.print(Text.assemble(*shown), soft_wrap=True)
+
     def table(self, title: str, lines: Iterable[Sequence[object]], columns: Sequence[str] = ()) -> None:
         """Lines under a title; without `columns` the first cell of each is its name. Only a terminal bounds the width."""
         rows = list(lines)

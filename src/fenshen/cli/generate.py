@@ -78,6 +78,30 @@ def generate(
     repetition: Annotated[
         float, typer.Option("--repetition", help=tr("words: above 1, tokens that came lately are less likely to come again"))
     ] = 1.0,
+    form: Annotated[
+        Literal["wuyan", "qiyan"] | None,
+        typer.Option("--form", help=tr("words: a Chinese quatrain, four lines of five (wuyan) or of seven characters (qiyan)"), show_default=False),
+    ] = None,
+    rhyme: Annotated[bool, typer.Option("--rhyme", help=tr("with --form: the fourth line rhymes with the second"))] = False,
+    tones: Annotated[bool, typer.Option("--tones", help=tr("with --form: level and oblique tones in their places"))] = False,
+    lines: Annotated[int | None, typer.Option("--lines", metavar="N", min=1, help=tr("words: just so many lines"), show_default=False)] = None,
+    schema: Annotated[
+        str | None, typer.Option("--schema", metavar="FILE", help=tr("words: JSON that fits the JSON schema in FILE"), show_default=False)
+    ] = None,
+    no_copy: Annotated[
+        int | None,
+        typer.Option("--no-copy", metavar="N", help=tr("words: no run of more than N characters of the training text"), show_default=False),
+    ] = None,
+    show_copying: Annotated[
+        bool, typer.Option("--show-copying", help=tr("words: mark what stands word for word in the training text, and say the longest run"))
+    ] = False,
+    chat: Annotated[bool, typer.Option("--chat", help=tr("words: a conversation with a run that was trained on some"))] = False,
+    speaks_as: Annotated[
+        str | None, typer.Option("--as", metavar="NAME", help=tr("with --chat: who the run speaks as"), show_default=False)
+    ] = None,
+    speaks_to: Annotated[
+        str | None, typer.Option("--to", metavar="NAME", help=tr("with --chat: who you are to it"), show_default=False)
+    ] = None,
     growing: Annotated[
         bool | None, typer.Option("--stream/--no-stream", help=tr("words: show the first text as it grows; on a terminal"), show_default=False)
     ] = None,
@@ -91,21 +115,30 @@ def generate(
     json: Json = False,
 ) -> None:
     from fenshen import api, writing
-    from fenshen.cli.words import refuse, write_words
+    from fenshen.cli import words
+    from fenshen.cli.words import refuse
     from fenshen.families.codes import steps
-    from fenshen.recipe import Writing
+    from fenshen.recipe import Wording
+    from fenshen.shaping import Shape, read_schema
 
     speaker, found = Speaker(json), api.load(run)
     controls = {"temperature": temperature, "top_p": top_p, "top_k": top_k, "min_p": min_p, "repetition": repetition}
     of_words = {"prompt": prompt, "tags": tag or [], "max_chars": max_chars, "stop": stop or []} | controls
-    if isinstance(found.recipe.model, Writing):
+    if isinstance(found.recipe.model, Wording):
         refuse("words", {"--label": label, "--truncation": truncation != 1, "--by-class": by_class, "--keep": keep != 1, "--code": code,
                          "--by-code": by_code, "--prior": prior, "--input": source, "--mask": mask, "--grid": grid, "--format": format})  # fmt: skip
-        write_words(speaker, found, {"count": count or 1, "seed": seed, "device": device or "auto"} | of_words, out, growing)
+        where = {"seed": seed, "device": device or "auto"}
+        if chat:
+            words.chat(speaker, found, {"me": speaks_as, "you": speaks_to} | where | controls)
+            return
+        shape = Shape(form, rhyme, tones, lines, None if schema is None else read_schema(Path(schema)), no_copy)
+        words.write_words(speaker, found, {"count": count or 1} | where | of_words, shape, out, growing, show_copying)
         return
     usual = {"max_chars": 1000, "temperature": 1.0, "top_p": 1.0, "repetition": 1.0}
     refuse("pictures", {f"--{name}".replace("_", "-").removesuffix("s"): value != usual[name] if name in usual else value
-                        for name, value in of_words.items()} | {"--stream": growing})  # fmt: skip
+                        for name, value in of_words.items()}
+           | {"--form": form, "--rhyme": rhyme, "--tones": tones, "--lines": lines, "--schema": schema, "--no-copy": no_copy,
+              "--show-copying": show_copying, "--chat": chat, "--stream": growing})  # fmt: skip
     count = count or 64
     if source is not None or mask is not None:
         _restore(speaker, found, source, mask, out, format, device)

@@ -12,7 +12,7 @@ from fenshen.cli.look import plan_values
 from fenshen.cli.options import Device, Json, Seed, Set
 from fenshen.errors import RecipeError
 from fenshen.lang import tr
-from fenshen.recipe import Size, Writing, set_from_text
+from fenshen.recipe import Size, Wording, set_from_text
 
 if TYPE_CHECKING:
     from fenshen.api import Plan, Run
@@ -178,7 +178,7 @@ def _ended(speaker: Speaker, run: Run, signal: int) -> None:
 
         complain(going_on(run.folder))
         stop(128 + signal)
-    words = isinstance(run.recipe.model, Writing)
+    words = isinstance(run.recipe.model, Wording)
     grids = sorted(run.folder.samples.glob("[0-9]*.txt" if words else "[0-9]*.png"))
     if grids:
         speaker.say(tr("Samples: {path}", path=grids[-1]))

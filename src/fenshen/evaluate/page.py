@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from fenshen import __version__
+from fenshen.evaluate import text_page
 from fenshen.evaluate.charts import Axis, Markup, Points, bar, decimals_of, element, joined, number, panel, scale, short, usable, x_axis
 from fenshen.lang import language, tr
 from fenshen.media.image import flattened, to_image
@@ -63,6 +64,8 @@ class Page:
     scores: Sequence[Score] = ()
     classes: Sequence[tuple[str, float, float]] = ()  # Name, percent wanted, percent made.
     grid: np.ndarray | None = None  # uint8 (H, W, C): what the run makes.
+    texts: Sequence[text_page.Parts] = ()  # What it writes; then everything speaks of texts in place of pictures.
+    copies: Sequence[tuple[text_page.Parts, text_page.Parts]] = ()  # Made texts, each with the training text that it copies.
     reconstructions: np.ndarray | None = None  # uint8 (H, W, C): held-out pictures, each above what came back of it.
     latents: Sequence[str] = ()
     neighbours: np.ndarray | None = None  # uint8 (H, W, C): made pictures, each beside the nearest ones of the training set.
@@ -107,6 +110,8 @@ def _header(page: Page) -> Markup:
 
 
 def _made(page: Page) -> Markup:
+    if page.texts:
+        return _section("made", tr("What it writes"), text_page.samples(page.texts))
     if page.grid is None:
         return Markup()
     caption = tr("Pictures that the run made: as they came, none picked by hand.")
@@ -119,29 +124,30 @@ def _scores(page: Page) -> Markup:
     intro = tr("A number alone says little, so each stands between two others, measured in the same way. The floor: real training pictures against "
                "real pictures held out, the best that can be expected. The ceiling: noise. The ring: the mean of all training pictures, again "
                "and again. The one is like no picture, the other has no variety. Below a number is the range in which it may lie.")  # fmt: skip
+    intro = text_page.scores_intro() if page.texts else intro
     columns = tr("Measure"), tr("Result"), tr("Against the floor"), tr("From floor to ceiling")
     head = element("tr", *(element("th", column, scope="col", role="columnheader") for column in columns), role="row")
-    rows = element("tbody", *map(_score, page.scores), role="rowgroup")
+    rows = element("tbody", *(_score(score, bool(page.texts)) for score in page.scores), role="rowgroup")
     table = element("table", element("thead", head, role="rowgroup"), rows, class_="scores", role="table")
     ticks = tr("Where small ticks stand on a line, each is ten times the one before.") if 'class="minor"' in table else ""
     intros = [text for text in (intro, ticks) if text]
     return _section("scores", tr("How good it is"), _paragraphs(intros, class_="intro"), table)
 
 
-def _score(score: Score) -> Markup:
+def _score(score: Score, words: bool) -> Markup:
     """One row: what it is, how much, how many times the floor, and where that lies."""
     known = usable(score.value)
     value = element("span", number(score.value) if known else "—", class_="value")
     times = element("span", _against(score), class_="times") if known else ""
     return element(
-        "tr", _measure(score), element("td", value, _interval(score), role="cell"), element("td", times, role="cell"),
+        "tr", _measure(score, words), element("td", value, _interval(score), role="cell"), element("td", times, role="cell"),
         element("td", _scale(score), role="cell", class_="where"), role="row", class_=None if known else "missing",
     )  # fmt: skip
 
 
-def _measure(score: Score) -> Markup:
+def _measure(score: Score, words: bool) -> Markup:
     """The name of a measure, what it means, which way is better, what it was measured on, and its note."""
-    title, sentence = meaning(score.name)
+    title, sentence = (text_page.meaning(_key(score.name)) if words else None) or meaning(score.name)
     match score.better:
         case "lower":
             way = tr("Lower is better.")
@@ -150,7 +156,8 @@ def _measure(score: Score) -> Markup:
         case _:
             way = tr("The closer to the floor, the better.")
     counts = {"samples": f"{score.samples:,}", "reals": f"{score.reals:,}"}
-    basis = tr("{samples} made against {reals} real pictures.", **counts) if score.samples and score.reals else ""
+    against = tr("{samples} made against {reals} real texts.", **counts) if words else tr("{samples} made against {reals} real pictures.", **counts)
+    basis = against if score.samples and score.reals else ""
     if usable(score.mean):
         basis += " " + tr("The mean picture again and again: {value}.", value=number(score.mean))
     small = [element("span", text, class_=kind) for kind, text in (("plain", sentence), ("basis", f"{way} {basis}"), ("note", score.note)) if text]
@@ -187,7 +194,8 @@ def _scale(score: Score) -> str:
 
 def meaning(name: str) -> tuple[str, str]:
     """The full name of a measure and one plain sentence about it; a name that is not known stands for itself."""
-    match re.sub(r"[^a-z0-9∞]", "", unicodedata.normalize("NFKD", name).casefold()):
+    key = _key(name)
+    match key:
         case "frechet" | "frechetdistance" | "fd" | "fid":
             return tr("Fréchet distance"), tr("How far the made pictures, taken together, are from real ones, as an encoder sees them.")
         case "frechetinfinity" | "frechet∞" | "fdinfinity" | "fdinf" | "fd∞":
@@ -220,7 +228,12 @@ def meaning(name: str) -> tuple[str, str]:
             return tr("Authenticity"), tr("The share of made pictures no closer to a training picture than that one is to its own nearest neighbor.")
         case "ct" | "copyingtest":
             return tr("Copying test (C_T)"), tr("Whether made pictures lie closer to the training set than held-out ones; far below 0: copying.")
-    return name, ""
+    return text_page.meaning(key) or (name, "")
+
+
+def _key(name: str) -> str:
+    """Letters and digits alone."""
+    return re.sub(r"[^a-z0-9∞]", "", unicodedata.normalize("NFKD", name).casefold())
 
 
 def _classes(page: Page) -> Markup:
@@ -265,7 +278,7 @@ def shortened(name: str, most: int = LONGEST_NAME) -> str:
 def _copying(page: Page) -> Markup:
     if not page.copying and page.neighbours is None:
         return Markup()
-    parts = [_paragraphs(page.copying)]
+    parts = [_paragraphs(page.copying), *([text_page.copies(page.copies)] if page.copies else [])]
     if page.neighbours is not None:
         caption = tr("Made pictures, each beside the training pictures nearest to it. Alike is fine; the same is not.")
         warning = tr("These are pictures of your training data: think before you pass this page on.")
@@ -314,6 +327,8 @@ def _curves(page: Page) -> Markup:
     if not curves:
         return Markup()
     text = "Losses and logits are means since the point before; 1 kimg is a thousand real pictures shown to the critic (to the model, without one)."
+    if page.texts:
+        text = "Losses are means since the point before; 1 kimg is a thousand pieces of text shown to the model."
     intro = tr(text)
     marks = tr("The numbered lines are what the autopilot did, listed below.") if page.events else ""
     x = x_axis(curves.values(), page.events)

@@ -45,6 +45,7 @@ class Evaluation:
     verdict: tuple[str, ...]
     path: Path
     latents: dict[str, Any] = field(default_factory=dict)
+    words: dict[str, Any] = field(default_factory=dict)  # Of a run of words: how likely held-out text is, also by counting.
 
     @property
     def times_floor(self) -> float | None:
@@ -56,7 +57,7 @@ class Evaluation:
         return {
             "run": self.run, "version": __version__, "fingerprint": self.fingerprint, "encoder": self.encoder, "times_floor": self.times_floor,
             "scores": [asdict(score) for score in self.scores], "copying": self.copying,
-            "critic": self.critic, "latents": self.latents, "verdict": list(self.verdict),
+            "critic": self.critic, "latents": self.latents, "words": self.words, "verdict": list(self.verdict),
         }  # fmt: skip
 
     def __str__(self) -> str:

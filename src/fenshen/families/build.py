@@ -6,12 +6,13 @@ from fenshen.condition import Told
 from fenshen.families.autoencoder import Autoencoder
 from fenshen.families.autoregressive import LanguageModel, MaximumLikelihood
 from fenshen.families.base import Family, Kept
+from fenshen.families.counting import Counted
 from fenshen.families.gan import GAN, Generator
 from fenshen.families.quantized import Codec, QuantizedVAE
 from fenshen.families.restore import AdversarialRestoration, Restoration, Restorer
 from fenshen.families.vae import VAE
 from fenshen.families.vaegan import VAEGAN
-from fenshen.recipe import Autoregressive, Gan, Model, Restore, RestoreGan, Vae, VaeGan
+from fenshen.recipe import Autoregressive, Gan, Model, Ngram, Restore, RestoreGan, Vae, VaeGan
 from fenshen.space import Space, Tokens
 
 
@@ -44,6 +45,8 @@ def build_sampler(space: Space, told: Told, model: Model) -> Kept:
         match model:
             case Autoregressive():
                 return LanguageModel(space, model)
+            case Ngram():
+                return Counted(space, model)
         raise AssertionError(model)
     match model:
         case Gan():

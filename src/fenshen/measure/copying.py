@@ -70,6 +70,16 @@ class Copies:
 
 
 @dataclass(frozen=True)
+class Suspects:
+    """Indices (S) of made samples, the nearest first; the share of new samples that would be as near by chance."""
+
+    suspects: Index
+    expected: float
+    p_value: float
+    found: bool
+
+
+@dataclass(frozen=True)
 class Duplicates:
     """Pairs (P, 2) of indices of made samples, the nearest first; the share of made samples that are in one."""
 
@@ -153,10 +163,16 @@ def copies(made: Nearest, held_out: Nearest, false_alarm: float = 0.01) -> Copie
     if count < NEIGHBOURS:
         raise DataError("too few samples for {measure}: {count}; it takes {needed} or more",
                         measure=tr("the search for copies"), needed=NEIGHBOURS, count=count)  # fmt: skip
-    suspects, chance = _nearer(made.nearness, held_out.nearness)
-    n, m = len(made.index), len(held_out.index)
+    near = nearer_than_chance(made.nearness, held_out.nearness, false_alarm)
+    return Copies(near.suspects, made.index[near.suspects, 0], len(near.suspects) / len(made.index), near.expected, near.p_value, near.found)
+
+
+def nearer_than_chance(made_N: Array, held_out_M: Array, false_alarm: float = 0.01) -> Suspects:
+    """Which made values are below all but 1 % of the held-out ones, and whether so many are more than chance; as in `copies`."""
+    suspects, chance = _nearer(made_N, held_out_M)
+    n, m = len(made_N), len(held_out_M)
     p_value = float(hypergeom.sf(len(suspects) - 1, n + m, n, len(suspects) + chance))
-    return Copies(suspects, made.index[suspects, 0], len(suspects) / n, (chance + 1) / (m + 1), p_value, p_value < false_alarm)
+    return Suspects(suspects, (chance + 1) / (m + 1), p_value, p_value < false_alarm)
 
 
 def _nearer(made_N: Array, held_out_M: Array) -> tuple[Index, int]:

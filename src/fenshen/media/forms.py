@@ -59,7 +59,7 @@ class Held:
             sorts.setdefault("".join(map(form.alike, letters[token])), []).append(token)
         self.letters, self.sorts = letters, {letters: np.array(tokens) for letters, tokens in sorts.items() if letters}
         self.allowed: dict[State, np.ndarray] = {}
-        self.states: dict[tuple[int, ...], State] = {(): form.begin()}
+        self.states: dict[tuple[int, ...], State] = {}  # Of texts that may go on.
 
     def __call__(self, tokens: Sequence[int]) -> np.ndarray:
         state = self._state(tuple(tokens[self.prompt :]))
@@ -72,11 +72,14 @@ class Held:
     def _state(self, tokens: tuple[int, ...]) -> State:
         """Of what is written; a prompt that does not fit is an error."""
         if tokens not in self.states:
-            before = self._state(tokens[:-1])
-            after = self._read(before, self.letters[tokens[-1]])
-            if after is None:
-                raise DataError("the prompt does not fit the form that is asked for; it fails at {text}", text=repr(self.letters[tokens[-1]]))
-            self.states[tokens] = after
+            known = self.states.pop(tokens[:-1], None)
+            state = self.form.begin() if known is None else known
+            for token in tokens if known is None else tokens[-1:]:
+                after = self._read(state, self.letters[token])
+                if after is None:
+                    raise DataError("the prompt does not fit the form that is asked for; it fails at {text}", text=repr(self.letters[token]))
+                state = after
+            self.states[tokens] = state
         return self.states[tokens]
 
     def _read(self, state: State, letters: str) -> State | None:

@@ -24,7 +24,7 @@ from fenshen.training.examine import Examiner, encoder_of
 from fenshen.training.heldout import HeldOut
 from fenshen.training.journal import Journal
 from fenshen.training.loop import Report, Trainer
-from fenshen.training.material import Material, material
+from fenshen.training.material import Material, data_record, material
 from fenshen.training.plan import complete, describe, pick_device, told_data
 from fenshen.training.probe import Probed, check_memory, probe
 from fenshen.training.transfer import start_from
@@ -221,7 +221,7 @@ def safe_recipe(plan: Plan) -> Recipe:
 
 def _write_beginnings(run: RunFolder, plan: Plan) -> None:
     write_atomically(run.path / "recipe.toml", plan.recipe.toml().encode())
-    run.write_json("data.json", _data_record(plan.dataset))
+    run.write_json("data.json", data_record(plan.dataset))
     if plan.origin is not None:
         plan.origin.write(run)
     if (grouped(plan.made) or plan.origin is not None) and plan.dataset.labels is not None:
@@ -257,17 +257,6 @@ def resume(run: RunFolder, watcher: Watcher, stop: Stop) -> RunFolder:
         pilot.load(tensors, header["autopilot"])
         run.keep_events([event.json() for event in pilot.events])
     return Session(plan, run, trainer, watcher, stop, float(header["seconds"]), pilot).train()
-
-
-def _data_record(dataset: Material) -> dict[str, Any]:
-    record = {
-        "fingerprint": dataset.fingerprint, "train": len(dataset.train), "held_out": len(dataset.held_out), "classes": list(dataset.classes),
-        "reason": dataset.reason, "notes": list(dataset.notes), "skipped": [{"file": name, "reason": why} for name, why in dataset.skipped],
-    }  # fmt: skip
-    if isinstance(dataset, Dataset):
-        return record | {"resolution": dataset.resolution, "channels": dataset.channels}
-    said = {"unit": dataset.unit, "tokens": dataset.alphabet.kind, "vocabulary": dataset.alphabet.size}
-    return record | said | {"token_count": len(dataset.tokens), "bytes": int(dataset.bytes_N.sum())}
 
 
 @dataclass
