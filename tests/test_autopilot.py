@@ -126,6 +126,15 @@ def test_what_begins_anew_has_the_rest_of_the_plan_for_its_learning_rate() -> No
     assert annealed(0.69, changes["train.anneal_from"], 0.1) == 1 and annealed(1.0, changes["train.anneal_from"], 0.1) == pytest.approx(0.1)
 
 
+def test_what_gets_worse_under_the_default_recipe_is_left_alone_and_the_best_is_kept() -> None:
+    safe, said = recipe_of(), list[Event]()
+    pilot = Autopilot(Trainer(safe, describe(safe, prepare(safe.data)), prepare(safe.data), HERE), None, safe, said.append)
+    pilot._act("getting worse")
+    assert not said and not pilot.resigned
+    pilot._act("nothing is learned")
+    assert len(said) == 1 and pilot.resigned
+
+
 def test_only_who_steps_too_far_is_slowed_down() -> None:
     recipe = recipe_of(train__lr=1e-4, train__lr_critic=3e-3)
     seen = chart(FALLING)

@@ -163,6 +163,8 @@ class Autopilot:
         if what in ("broken", "exploded"):
             raise DivergedError("training diverged at {kimg} kimg; {advice}",
                                 kimg=f"{self._kimg:.1f}", advice=advice(what))  # fmt: skip
+        if what == "getting worse":
+            return  # Nothing is better than the default; the best generator is kept in any case.
         if not self.resigned:
             self._note(named(what), advice(what))
         self.resigned = True
