@@ -9,6 +9,7 @@ import torch
 
 from fenshen.families.base import At, Family
 from fenshen.families.build import build, build_sampler
+from fenshen.nets.transformer import _Turn, attended, norm, rotated
 from fenshen.recipe import Train, parse
 from fenshen.space import END, Tokens, present
 from fenshen.training.optim import make_optimizer
@@ -115,3 +116,20 @@ def test_what_is_kept_can_be_built_without_the_family(name: str) -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_same_seed_same_losses_bit_for_bit(name: str) -> None:
     assert train(family_of(name), 4) == train(family_of(name), 4)
+
+
+def test_the_written_out_gradients_are_those_of_autograd() -> None:
+    """`norm` and the rotation against plain operations, in double precision."""
+    x_BLHK, angle = torch.randn(2, 3, 2, 8, dtype=torch.float64, requires_grad=True), torch.randn(3, 1, 4, dtype=torch.float64)
+    assert torch.autograd.gradcheck(norm, (x_BLHK,))
+    assert torch.autograd.gradcheck(lambda x: _Turn.apply(x, angle.cos(), angle.sin()), (x_BLHK,))
+    torch.testing.assert_close(norm(x_BLHK), torch.nn.functional.rms_norm(x_BLHK, (8,)), atol=1e-6, rtol=1e-6)
+    turned = rotated(x_BLHK.detach(), angle.cos(), angle.sin())
+    torch.testing.assert_close(turned.norm(dim=-1), x_BLHK.norm(dim=-1))
+
+
+def test_attention_written_out_is_attention() -> None:
+    q, k, v = torch.randn(3, 2, 2, 5, 8).unbind(0)
+    plain = attended(q, k, v)
+    torch.testing.assert_close(attended(q.bfloat16(), k.bfloat16(), v.bfloat16()).float(), plain, atol=0.05, rtol=0.05)
+    torch.testing.assert_close(attended(q[:, :, 3:], k, v), plain[:, :, 3:], msg="the last two of five")
