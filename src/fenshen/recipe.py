@@ -55,8 +55,9 @@ class Data(Section):
     encoding: str | None = Field(None, description="words: of plain text files, gb18030 for example; found by looking where not given")
     text_column: str | None = Field(None, description="words: column or key of the text in tables, a name or a number from 1; derived")
     label_column: str | None = Field(None, description="words: column or key of the label in tables; derived; none: no label")
-    tokens: Literal["characters", "bytes"] | None = Field(
-        None, description="words: single characters, or byte pieces learnt from the text; derived: pieces from 5 MB on, but not for Chinese"
+    tokens: Literal["characters", "bytes", "pieces"] | None = Field(
+        None, description="words: single characters, byte pieces learnt from the text, or pieces: byte pieces, but for Chinese characters; "
+        "derived: pieces from 5 MB on"
     )
     vocabulary: Annotated[int, Field(ge=2, le=100_000)] | None = Field(
         None, description="words: most characters, or number of byte pieces (257 at least); derived"
@@ -230,6 +231,24 @@ class Autoregressive(Writing):
     net: Literal["lstm", "transformer"] = Field("transformer", description="recurrent layers, or attention")
 
 
+class TextVae(Writing):
+    """Variational family of words: an encoder and a recurrent decoder that hears the latent before every token."""
+
+    family: Literal["textvae"] = "textvae"
+    latent: Annotated[int, Field(ge=1, le=1024)] = Field(32, description="length of the latent vector z")
+    beta: NotNegative = Field(1.0, description="weight of the KL divergence")
+    pretraining: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.2, description="part of the plan in which it only learns to say again what it has read"
+    )
+    annealing: Literal["threshold", "cyclical"] = Field(
+        "threshold", description="how the KL's weight rises then: once, with nats that cost nothing, or four times from zero"
+    )
+    kl_warm_up: Fraction = Field(0.3, description="part of what is left of the plan over which it rises (threshold)")
+    free_nats: NotNegative = Field(8.0, description="nats of KL that cost nothing, shared by all units (threshold)")
+    word_dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.2, description="part of the tokens that the decoder is not shown in training")
+    prior: Literal["mixture", "normal"] = Field("mixture", description="what is sampled: a Gaussian mixture fitted to the latents, or N(0, I)")
+
+
 def _family_of(model: Any) -> str:
     """Which kind of model a part of a recipe describes; `gan` where it does not say."""
     return str(model.get("family", "gan")) if isinstance(model, dict) else model.family
@@ -238,11 +257,12 @@ def _family_of(model: Any) -> str:
 AnyModel = Annotated[
     Annotated[Gan, Tag("gan")] | Annotated[Vae, Tag("vae")] | Annotated[VaeGan, Tag("vaegan")]
     | Annotated[Restore, Tag("restore")] | Annotated[RestoreGan, Tag("restoregan")] | Annotated[Autoregressive, Tag("autoregressive")]
-    | Annotated[Ngram, Tag("ngram")],
+    | Annotated[Ngram, Tag("ngram")] | Annotated[TextVae, Tag("textvae")],
     Discriminator(_family_of),
 ]  # fmt: skip
 FAMILIES: dict[str, type[Model]] = {
     "gan": Gan, "vae": Vae, "vaegan": VaeGan, "restore": Restore, "restoregan": RestoreGan, "autoregressive": Autoregressive, "ngram": Ngram,
+    "textvae": TextVae,
 }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from fenshen.cli.console import Speaker, bytes_in_words
 from fenshen.cli.options import Json, RunName
 from fenshen.errors import FenshenError, RunFolderError
 from fenshen.lang import tr
-from fenshen.recipe import AnyModel, Autoregressive, Ngram
+from fenshen.recipe import AnyModel, Autoregressive, Ngram, TextVae
 
 if TYPE_CHECKING:
     from fenshen.api import Run
@@ -67,9 +67,14 @@ def summary(run: Run) -> dict[str, Any]:
 
 def network_of(model: AnyModel) -> str:
     """What its networks are made of, in a word."""
-    if isinstance(model, Ngram):
-        return f"{model.order}-gram"
-    return model.net if isinstance(model, Autoregressive) else model.network or ""
+    match model:
+        case Ngram():
+            return f"{model.order}-gram"
+        case Autoregressive():
+            return model.net
+        case TextVae():
+            return "lstm"
+    return model.network or ""
 
 
 def finished(run: Run) -> bool:

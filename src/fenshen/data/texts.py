@@ -26,6 +26,7 @@ from fenshen.recipe import Data
 
 FORMAT = 1  # Raise it when entries of the cache change their meaning.
 PIECES_FROM = 5_000_000  # Bytes of UTF-8 from which on byte pieces are learnt; single characters make shorter work of less.
+BYTES_PER_PIECE = 500  # Of text, at least: a piece that hardly ever comes is not learnt.
 CHINESE = 0.3  # Part of the letters from which on a text counts as Chinese, whose characters are pieces already.
 DOMINANT = 0.05  # A document that is more than this part of everything is not held out whole, but by its end.
 LEAST_END = 200  # Characters that such an end has at least.
@@ -155,15 +156,16 @@ def learn(documents: Sequence[Document], trained: Sequence[str], tags: tuple[str
     """The alphabet and why it is of this kind, in words. Byte pieces are learnt from what is trained on alone."""
     size = sum(len(text.encode()) for text in trained)
     chinese = chinese_part(trained)
-    kind = data.tokens or ("bytes" if size >= PIECES_FROM and chinese < CHINESE else "characters")
+    pieces = data.tokens == "pieces" or (data.tokens is None and size >= PIECES_FROM)
+    kind = "bytes" if data.tokens == "bytes" or (pieces and chinese < CHINESE) else "characters"
     if kind == "bytes":
-        pieces = data.vocabulary or (4096 if size < 4 * PIECES_FROM else 8192)
-        if pieces < 257:
-            raise DataError("data.vocabulary = {count}: byte pieces begin with the 256 single bytes; give 257 or more", count=pieces)
-        alphabet = learn_bytes(trained, pieces, tags)
+        count = data.vocabulary or min(4096 if size < 4 * PIECES_FROM else 8192, max(512, size // BYTES_PER_PIECE))
+        if count < 257:
+            raise DataError("data.vocabulary = {count}: byte pieces begin with the 256 single bytes; give 257 or more", count=count)
+        alphabet = learn_bytes(trained, count, tags)
         return alphabet, said("{count} byte pieces, for {size} MB of text", count=alphabet.size, size=round(size / 1e6, 1))
     alphabet = learn_characters((document.text for document in documents), tags, data.vocabulary)
-    if data.tokens is None and size >= PIECES_FROM:
+    if pieces:
         return alphabet, said("{count} characters, as most of the text is Chinese", count=alphabet.size)
     return alphabet, said("{count} characters", count=alphabet.size)
 

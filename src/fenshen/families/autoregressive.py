@@ -9,17 +9,14 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from fenshen.condition import Given
 from fenshen.families.base import At, Family, Losses, Player
-from fenshen.families.writer import Memory, Writer
+from fenshen.families.writer import RECURRENT_REACH, Memory, Writer, surprise
 from fenshen.nets.recurrent import Recurrent
 from fenshen.nets.transformer import Transformer
 from fenshen.recipe import Autoregressive, Model
-from fenshen.space import Tokens, present
-
-RECURRENT_REACH = 8
+from fenshen.space import Tokens
 
 
 class LanguageModel(Writer):
@@ -77,9 +74,3 @@ class MaximumLikelihood(Family):
     def familiarity(self, x_BL: Tensor, given: Given) -> Tensor:
         """Mean log-likelihood of a token (B,)."""
         return -surprise(self.sampler.net(x_BL[:, :-1]), x_BL[:, 1:], given["length"]).sum(1) / given["length"]
-
-
-def surprise(logit_BLV: Tensor, tok_BL: Tensor, length_B: Tensor) -> Tensor:
-    """-log p of each token in nats (B, L), 0 behind the length of its row."""
-    nats_BL = F.cross_entropy(logit_BLV.flatten(0, 1), tok_BL.flatten(), reduction="none").view(tok_BL.shape)
-    return nats_BL * present(length_B, tok_BL.shape[1])

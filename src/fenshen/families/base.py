@@ -174,6 +174,10 @@ class Family(nn.Module):
         """How much a sample looks, to the model, like one that it was trained on (B,): what an insider would go by."""
         raise NotImplementedError
 
+    def comparable(self, at: At) -> bool:
+        """Whether what it says of held-out samples now can be set beside what it says later: not while its losses change their weights."""
+        return True
+
     def after_step(self, player: str, losses: Losses) -> None:
         """What follows a player's step, beside its gradient; `losses`: those of the step, detached."""
 

@@ -10,9 +10,10 @@ from fenshen.families.counting import Counted
 from fenshen.families.gan import GAN, Generator
 from fenshen.families.quantized import Codec, QuantizedVAE
 from fenshen.families.restore import AdversarialRestoration, Restoration, Restorer
+from fenshen.families.textvae import TextAutoencoder, VariationalText
 from fenshen.families.vae import VAE
 from fenshen.families.vaegan import VAEGAN
-from fenshen.recipe import Autoregressive, Gan, Model, Ngram, Restore, RestoreGan, Vae, VaeGan
+from fenshen.recipe import Autoregressive, Gan, Model, Ngram, Restore, RestoreGan, TextVae, Vae, VaeGan
 from fenshen.space import Space, Tokens
 
 
@@ -22,6 +23,8 @@ def build(space: Space, told: Told, model: Model, burn_in: float = 0.0) -> Famil
         match model:
             case Autoregressive():
                 return MaximumLikelihood(space, model)
+            case TextVae():
+                return VariationalText(space, model)
         raise AssertionError(model)
     match model:
         case Gan():
@@ -47,6 +50,8 @@ def build_sampler(space: Space, told: Told, model: Model) -> Kept:
                 return LanguageModel(space, model)
             case Ngram():
                 return Counted(space, model)
+            case TextVae():
+                return TextAutoencoder(space, model)
         raise AssertionError(model)
     match model:
         case Gan():

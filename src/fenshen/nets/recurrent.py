@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from fenshen.nets.transformer import dropped, norm
+from fenshen.space import present
 
 
 class States:
@@ -21,9 +22,9 @@ class States:
 
 
 class Recurrent(nn.Module):
-    """Tokens to the logits of what follows each of them; however many it has read."""
+    """Tokens to the logits of what follows each of them; however many it has read. `told`: length of a vector that it hears at every step."""
 
-    def __init__(self, vocab: int, width: int, depth: int, dropout: float = 0.0):
+    def __init__(self, vocab: int, width: int, depth: int, dropout: float = 0.0, told: int = 0):
         super().__init__()
         self.dropout = dropout
         self.embed = nn.Embedding(vocab, width)
@@ -32,19 +33,49 @@ class Recurrent(nn.Module):
         nn.init.zeros_(self.leave.weight)
         for layer in self.layers:
             _remembering(layer)
+        self.hear = nn.Linear(told, width) if told else None
 
     def begin(self) -> States:
         """Nothing read yet."""
         return States(len(self.layers))
 
-    def forward(self, tok_BL: Tensor, states: States | None = None, noise: torch.Generator | None = None) -> Tensor:
+    def forward(
+        self, tok_BL: Tensor, states: States | None = None, noise: torch.Generator | None = None, told_BD: Tensor | None = None
+    ) -> Tensor:  # fmt: skip
         """Logits (B, L, V), float32. With `states`, tok_BL goes on from what was read before."""
+        return self.leave(self.features(tok_BL, states, noise, told_BD)).float()
+
+    def features(
+        self, tok_BL: Tensor, states: States | None = None, noise: torch.Generator | None = None, told_BD: Tensor | None = None
+    ) -> Tensor:  # fmt: skip
+        """What is known after each token (B, L, D)."""
         part, states = self.dropout if self.training else 0.0, states or self.begin()
         x_BLD = norm(self.embed(tok_BL))
+        if self.hear is not None and told_BD is not None:
+            x_BLD = x_BLD + self.hear(told_BD)[:, None]
         for index, layer in enumerate(self.layers):
             y_BLD, states.parts[index] = layer(dropped(norm(x_BLD), part, noise), states.parts[index])
             x_BLD = x_BLD + y_BLD
-        return self.leave(dropped(norm(x_BLD), part, noise)).float()
+        return dropped(norm(x_BLD), part, noise)
+
+
+class Reader(Recurrent):
+    """Tokens to one vector (B, out) of the whole text: the mean and the largest of what is known after each of its tokens.
+
+    The last state alone forgets how a text began, and latents made from it collapse sooner (Long et al. 2019).
+    """
+
+    def __init__(self, vocab: int, width: int, depth: int, out: int, dropout: float = 0.0):
+        super().__init__(vocab, width, depth, dropout)
+        self.leave = nn.Linear(2 * width, out)
+
+    def read(self, tok_BL: Tensor, length_B: Tensor, noise: torch.Generator | None = None) -> Tensor:
+        """Of the first `length_B` tokens of each row."""
+        x_BLD = self.features(tok_BL, noise=noise)
+        there_BL1 = present(length_B, tok_BL.shape[1])[..., None]
+        mean_BD = (x_BLD * there_BL1).sum(1) / length_B[:, None]
+        most_BD = x_BLD.masked_fill(~there_BL1, -torch.inf).amax(1)
+        return self.leave(torch.cat([mean_BD, most_BD], 1)).float()
 
 
 def _remembering(layer: nn.Module) -> None:

@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from fenshen.data import Texts
-from fenshen.families.autoregressive import surprise
 from fenshen.families.writer import Writer
 from fenshen.lang import Said, said
 from fenshen.run import Tensors
@@ -76,8 +75,7 @@ def read_through(writer: Writer, texts: Texts, indices: np.ndarray, device: torc
         rows = parts[first : first + ROWS]
         tok_BL = torch.from_numpy(_tokens(texts, rows)).to(device)
         length_B, new_B = (torch.tensor([getattr(row, name) - row.begin - 1 for row in rows], device=device) for name in ("end", "new"))
-        memory = writer.begin(torch.zeros(len(rows), writer.latent, device=device), {})
-        nats_BL = surprise(writer.read(tok_BL[:, :-1], memory), tok_BL[:, 1:], length_B).double()
+        nats_BL = writer.surprise(tok_BL, length_B).double()
         nats += float((nats_BL * ~present(new_B, nats_BL.shape[1])).sum())
     return Surprise(nats, sum(part.end - part.new for part in parts), int(texts.bytes_N[indices].sum()))
 
@@ -124,7 +122,7 @@ class HeldOut:
 
     def after_step(self, report: Report) -> bool:
         """Looks, when it is time to. A step is always kept; what is not finite, the next tick refuses."""
-        if self._kimg >= self.next_look:
+        if self._kimg >= self.next_look and self.trainer.family.comparable(self.trainer.at):
             self.next_look = self._kimg + self.every
             self._look()
         return True

@@ -14,6 +14,7 @@ from fenshen.run import Written
 
 WIDTHS: dict[str, dict[Size, tuple[int, int]]] = {
     "transformer": {"nano": (128, 4), "small": (192, 4), "base": (384, 6), "large": (768, 12)},
+    "textvae": {"nano": (256, 1), "small": (384, 1), "base": (512, 1), "large": (1024, 2)},
     "lstm": {"nano": (256, 2), "small": (384, 2), "base": (512, 3), "large": (1024, 3)},
 }
 CONTEXTS: dict[Size, int] = {"nano": 128, "small": 128, "base": 256, "large": 512}
@@ -30,7 +31,7 @@ def complete_words(recipe: Recipe, texts: Texts, device: torch.device) -> Recipe
     _check(recipe, texts)
     size = model.size or default_size(device)
     rows = model.rows or default_rows(texts)
-    width, depth = WIDTHS[model.net if isinstance(model, Autoregressive) else "lstm"][size]
+    width, depth = WIDTHS[model.net if isinstance(model, Autoregressive) else model.family][size]
     context = model.context or default_context(texts, size, rows)
     filled: dict[str, Any] = {
         "data.kind": "words",
@@ -41,7 +42,7 @@ def complete_words(recipe: Recipe, texts: Texts, device: torch.device) -> Recipe
         "model.rows": rows,
         "model.dropout": default_dropout(texts) if model.dropout is None else model.dropout,
         "model.groups": 0,
-        "train.batch": train.batch or default_batch(device, texts, context, rows),
+        "train.batch": train.batch or default_batch(device, texts, context, rows, model.family),
         "train.optimizer": train.optimizer or "adamw",
         "train.lr": train.lr or 2e-3,
         "train.beta1": 0.9 if train.beta1 is None else train.beta1,
@@ -89,10 +90,10 @@ def default_context(texts: Texts, size: Size, rows: str) -> int:
     return max(8, -(-most // 8) * 8)
 
 
-def default_batch(device: torch.device, texts: Texts, context: int, rows: str) -> int:
-    """Rows that have about STEP_TOKENS together."""
+def default_batch(device: torch.device, texts: Texts, context: int, rows: str, family: str) -> int:
+    """Rows that have about STEP_TOKENS together; an autoencoder, which has more to find out, takes smaller steps."""
     length = context if rows == "windows" else max(1.0, float(texts.lengths.mean()))
-    return int(max(4, min(512, 2 ** round(np.log2(STEP_TOKENS[device.type] / length)))))
+    return int(max(4, min(512, 2 ** round(np.log2(STEP_TOKENS[device.type] / (4 if family == "textvae" else 1) / length)))))
 
 
 def tokens_per_row(recipe: Recipe, texts: Texts) -> float:
