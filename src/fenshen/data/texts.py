@@ -24,7 +24,7 @@ from fenshen.lang import Said, said, tr
 from fenshen.media.text import END, Alphabet, learn_bytes, learn_characters, tag_text
 from fenshen.recipe import Data
 
-FORMAT = 1  # Raise it when entries of the cache change their meaning.
+FORMAT = 2  # Raise it when entries of the cache change their meaning.
 PIECES_FROM = 5_000_000  # Bytes of UTF-8 from which on byte pieces are learnt; single characters make shorter work of less.
 BYTES_PER_PIECE = 500  # Of text, at least: a piece that hardly ever comes is not learnt.
 CHINESE = 0.3  # Part of the letters from which on a text counts as Chinese, whose characters are pieces already.
