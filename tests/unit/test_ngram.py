@@ -85,8 +85,9 @@ def test_probabilities_sum_to_one(order: int) -> None:
         assert p.sum() == pytest.approx(1)
 
 
-def test_scores_are_those_of_what_follows_across_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    model, test = fit(random_documents(1), 6, 4), random_documents(2)
+@pytest.mark.parametrize("order", [1, 2, 4])
+def test_scores_are_those_of_what_follows_across_blocks(order: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, test = fit(random_documents(1), 6, order), random_documents(2)
     starts = np.maximum.accumulate(np.where(test == 0, np.arange(len(test)), 0))
     expected = [-np.log(model.following(test[starts[i - 1] + 1 : i])[test[i]]) for i in range(1, len(test))]
     np.testing.assert_allclose(model.score(test), expected)

@@ -21,6 +21,7 @@ END = 0
 NO_CONTEXT = -1
 USUAL = np.array([0.5, 1.0, 1.5])  # Discounts where a text is too small to tell its own.
 WORTHWHILE = 0.002  # Part of the nats that one more token of context has to save.
+PATIENCE = 2  # Orders without that, before higher ones are left untried.
 AT_ONCE = 1 << 18  # Tokens that are scored together.
 
 
@@ -49,7 +50,7 @@ class NGram:
     def score(self, tokens_T: ArrayLike) -> Array:
         """-log p in nats of every token but the first, each after those before it (T - 1)."""
         tokens = _checked(tokens_T, self.vocab)
-        reach, parts = self.order - 1, []
+        reach, parts = max(1, self.order - 1), []
         for start in range(1, len(tokens), AT_ONCE):
             before = max(0, start - reach)
             parts.append(self._score(tokens[before : start + AT_ONCE])[start - before - 1 :])
@@ -114,14 +115,15 @@ def fit(tokens_T: ArrayLike, vocab: int, order: int) -> NGram:
 
 
 def choose_order(tokens_T: ArrayLike, test_T: ArrayLike, vocab: int, most: int = 8) -> tuple[NGram, float]:
-    """Of the orders 1 to `most` the model that gives `test_T` the fewest nats per token, and these; tried upward while it helps."""
+    """Of the orders 1 to `most` the model that gives `test_T` the fewest nats per token, and these; tried upward until two do not help."""
     best, least = fit(tokens_T, vocab, 1), float("inf")
     for order in range(1, most + 1):
         model = fit(tokens_T, vocab, order)
         nats = float(model.score(test_T).mean())
-        if nats > (1 - WORTHWHILE) * least:
+        if nats < (1 - WORTHWHILE) * least:
+            best, least = model, nats
+        elif order >= best.order + PATIENCE:
             break
-        best, least = model, nats
     return best, least
 
 

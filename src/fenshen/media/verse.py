@@ -47,7 +47,7 @@ def is_ideograph(letter: str) -> bool:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a poem stands: lines before this one, characters in it; whether a mark or a new line closed the last.
+    """Where a poem stands: lines before this one, characters in it; whether a mark or a new line closed the last; whether marks close lines.
 
     rhyme: the group that the fourth line takes up, and the character it must not repeat. rising: whether the first line's second tone is level.
     """
@@ -55,6 +55,7 @@ class _Place:
     line: int = 0
     column: int = 0
     closed: Literal["", "mark", "line"] = ""
+    marked: bool = False
     rhyme: int | None = None
     rhymed: str = ""
     level: bool | None = None
@@ -62,7 +63,8 @@ class _Place:
 
 @dataclass(frozen=True)
 class Verse:
-    """A form (`fenshen.media.forms.Form`): four lines of `length` characters, each closed by a mark, a new line or both.
+    """A form (`fenshen.media.forms.Form`): four lines of `length` characters, each closed by a mark, a new line or both; the last by a mark if
+    others are.
 
     rhyme: the fourth line rhymes with the second, on another character. tones: the second, fourth and sixth character of a line alternate
     between level and oblique, the second and third line the other way than the first and fourth; even lines end level, the third oblique.
@@ -84,7 +86,7 @@ class Verse:
         if state.column < self.length:
             return None
         if letter in MARKS and not state.closed:
-            return replace(state, closed="mark")
+            return replace(state, closed="mark", marked=True)
         return replace(state, closed="line") if letter == "\n" and state.closed != "line" and state.line + 1 < LINES else None
 
     def _character(self, at: _Place, letter: str) -> _Place | None:
@@ -115,7 +117,7 @@ class Verse:
 
     def complete(self, state: Hashable) -> bool:
         assert isinstance(state, _Place)
-        return state.line + 1 == LINES and state.column == self.length
+        return state.line + 1 == LINES and state.column == self.length and (bool(state.closed) or not state.marked)
 
     def alike(self, letter: str) -> str:
         return letter
