@@ -19,7 +19,7 @@ FLOORS = (
     ("losses", "penalties", "likelihoods", "sampling"),
     ("media", "nets", "measure"),
     ("data", "condition", "families", "run"),
-    ("generate", "narrate", "restoring", "writing", "telling", "shaping", "chatting", "training", "evaluate", "control", "tuning"),
+    ("generate", "narrate", "restoring", "writing", "telling", "shaping", "chatting", "training", "evaluate", "exporting", "control", "tuning"),
     ("api",),
     ("cli", "__main__"),
 )

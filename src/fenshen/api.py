@@ -27,6 +27,8 @@ from fenshen.evaluate.restored import evaluate_restoring
 from fenshen.evaluate.text_audit import audit_words
 from fenshen.evaluate.text_report import evaluate_words
 from fenshen.evaluate.text_subject import texts_of
+from fenshen.exporting.export import Exported, Part
+from fenshen.exporting.export import export as export_parts
 from fenshen.generate import Order, find_label
 from fenshen.generate import generate as make
 from fenshen.measure.verbatim import Corpus
@@ -53,6 +55,7 @@ __all__ = [
     "Audit",
     "Distances",
     "Evaluation",
+    "Exported",
     "Pictures",
     "Plan",
     "Report",
@@ -234,6 +237,15 @@ class Run:
         """What a stranger who has this run could learn about its training pictures; writes audit.json."""
         judge = audit_words if isinstance(self.recipe.model, Wording) else audit
         return judge(self.folder, str(pick_device(device)), seed, (watcher or Watcher()).said)
+
+    def export(
+        self, out: str | os.PathLike[str] | None = None, to: Sequence[Part] | None = None, *, measure: bool = False, watcher: Watcher | None = None
+    ) -> Exported:
+        """Writes into `out` (by default RUN/export) what others need: "onnx", checked against the run, "safetensors", "card"; all by default.
+
+        `measure`: also how fast the network is by ONNX Runtime and by PyTorch. FenshenError where ONNX's packages are missing.
+        """
+        return export_parts(self.folder, None if out is None else Path(out), to, measure, (watcher or Watcher()).said)
 
     def adapt(self, source: str | os.PathLike[str] | None = None, **wishes: Any) -> Run:
         """A new run that begins with this one; as the function `adapt`."""

@@ -11,6 +11,7 @@ directions.safetensors directions in the latent that were found; directions.json
 control/               what was made by turning them
 autopilot.jsonl        what the autopilot did, and why
 report.html report.json  how good it is
+export/                what `fenshen export` made without --out
 """
 
 from __future__ import annotations
@@ -231,19 +232,20 @@ class RunFolder:
 
     def load_sampler(self, device: str = "cpu") -> tuple[Sampler, Made, dict[str, Any]]:
         """The averaged generator of pictures, ready to sample; executes nothing from the file. RunFolderError for a run of words."""
-        sampler, made, header = self._load(device)
+        sampler, made, header = self.load(device)
         if not isinstance(sampler, Sampler) or not isinstance(made, Made):
             raise RunFolderError("{run} makes words, and this works with pictures: name another run", run=self.path.name)
         return sampler, made, header
 
     def load_writer(self, device: str = "cpu") -> tuple[Writer, Written, dict[str, Any]]:
         """The averaged model of words, ready to write. RunFolderError for a run of pictures."""
-        writer, made, header = self._load(device)
+        writer, made, header = self.load(device)
         if not isinstance(writer, Writer) or not isinstance(made, Written):
             raise RunFolderError("{run} makes pictures, and this works with words: name another run", run=self.path.name)
         return writer, made, header
 
-    def _load(self, device: str) -> tuple[Kept, Made | Written, dict[str, Any]]:
+    def load(self, device: str = "cpu") -> tuple[Kept, Made | Written, dict[str, Any]]:
+        """What makes samples, averaged, of pictures or of words; what it makes; and the header of its weights."""
         tensors, header = read_tensors(self.weights)
         try:
             said = header["made"]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 HELP = tr("List all runs; compare two of them; delete one.")
 PARTS = {"recipe.toml", "weights.safetensors", "state", "data.json", "log.jsonl", "samples", "tensorboard", "generated", "autopilot.jsonl",
          "report.html", "report.json", "audit.json", "adapt.json", "preference.safetensors", "control", "directions.safetensors",
-         "directions.json"}  # fmt: skip
+         "directions.json", "export"}  # fmt: skip
 app = typer.Typer(help=HELP, rich_markup_mode="rich")
 
 

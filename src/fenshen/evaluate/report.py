@@ -121,21 +121,24 @@ def _gate_in_words(scores: Iterable[Score], gated: list[Score], keep: float) -> 
 
 def verdict(evaluation: Evaluation, found: Copying, count: int) -> list[str]:
     """Quality, variety, copying and the critic's memory, each in a sentence; copies come first, because they are praised by the other scores."""
-    times = evaluation.times_floor
-    if times is None:
-        said = [tr("Too few pictures to say how good the result is in numbers: look at the samples.")]
-    else:
-        text = "Far from real pictures: {times} times the distance that real pictures have from each other."
-        if times <= EXCELLENT:
-            text = "Nearly as good as new real pictures: {times} times the distance that real pictures have from each other."
-        elif times <= GOOD:
-            text = "Good: {times} times the distance that real pictures have from each other."
-        elif times <= FAIR:
-            text = "On the way: {times} times the distance that real pictures have from each other; more time would help."
-        said = [tr(text, times=f"{times:.1f}")]
+    said = [quality(evaluation.times_floor)]
     said += _variety(evaluation.scores)
     copies = sentences(found, count)
     return [*([*copies, *said] if found.copied else [*said, *copies]), *_memory(evaluation.critic)]
+
+
+def quality(times: float | None) -> str:
+    """How good pictures are that are so many times as far from real ones as other real pictures; None: nobody knows."""
+    if times is None:
+        return tr("Too few pictures to say how good the result is in numbers: look at the samples.")
+    text = "Far from real pictures: {times} times the distance that real pictures have from each other."
+    if times <= EXCELLENT:
+        text = "Nearly as good as new real pictures: {times} times the distance that real pictures have from each other."
+    elif times <= GOOD:
+        text = "Good: {times} times the distance that real pictures have from each other."
+    elif times <= FAIR:
+        text = "On the way: {times} times the distance that real pictures have from each other; more time would help."
+    return tr(text, times=f"{times:.1f}")
 
 
 def _variety(scores: Iterable[Score]) -> list[str]:

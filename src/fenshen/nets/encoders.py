@@ -139,7 +139,7 @@ class DenseDecoder(nn.Module):
     def forward(self, z_BD: Tensor, grid_BCS: Tensor | None = None) -> Tensor:
         if grid_BCS is not None:
             z_BD = torch.cat([z_BD, grid_BCS.flatten(1)], 1)
-        return self.leave(lrelu(self.second(lrelu(self.first(z_BD))))).view(len(z_BD), self.space.channels, *self.space.size)
+        return self.leave(lrelu(self.second(lrelu(self.first(z_BD))))).unflatten(1, (self.space.channels, *self.space.size))
 
 
 def encoder(space: Grid, network: str, given: int, width: int, outputs: int, *, grid_channels: int = 0) -> nn.Module:

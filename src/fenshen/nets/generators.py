@@ -67,9 +67,9 @@ class Pyramid(nn.Module):
     def forward(self, z_BD: Tensor, grid_BCS: Tensor | None = None) -> Tensor:
         x_BCS = self.stem(z_BD)
         if self.basis is None:
-            x_BCS = lrelu(x_BCS.view(len(z_BD), -1, *self.sizes[0]))
+            x_BCS = lrelu(x_BCS.unflatten(1, (-1, *self.sizes[0])))
         else:
-            x_BCS = self.basis * x_BCS.view(len(z_BD), -1, *[1] * self.space.axes)
+            x_BCS = self.basis * x_BCS.unflatten(1, (-1, *[1] * self.space.axes))
         x_BCS = self._guided(self.first(x_BCS), grid_BCS, 0)
         for stage, (rise, size) in enumerate(zip(self.rises, self.sizes[1:], strict=True), start=1):
             x_BCS = self._guided(rise(x_BCS, size), grid_BCS, stage)
@@ -102,7 +102,7 @@ class ArticleConvolutional(nn.Module):
         )  # fmt: skip
 
     def forward(self, z_BD: Tensor, grid_BCS: Tensor | None = None) -> Tensor:
-        x_BCS = self.dense(z_BD).view(len(z_BD), 256, *self.low)
+        x_BCS = self.dense(z_BD).unflatten(1, (256, *self.low))
         if grid_BCS is not None:
             x_BCS = torch.cat([x_BCS, upsample(grid_BCS, self.low)], 1)
         return crop(self.body(x_BCS), self.space.size)
@@ -127,7 +127,7 @@ class ArticleDense(nn.Module):
     def forward(self, z_BD: Tensor, grid_BCS: Tensor | None = None) -> Tensor:
         if grid_BCS is not None:
             z_BD = torch.cat([z_BD, grid_BCS.flatten(1)], 1)
-        return self.body(z_BD).view(len(z_BD), self.space.channels, *self.space.size)
+        return self.body(z_BD).unflatten(1, (self.space.channels, *self.space.size))
 
 
 def generator(space: Grid, network: str, inputs: int, width: int, *, grid_channels: int = 0) -> nn.Module:
