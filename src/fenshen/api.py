@@ -171,12 +171,13 @@ class Run:
     def write(
         self, count: int = 1, prompt: str = "", seed: int = 0, *, tags: Sequence[str] = (), max_chars: int = 1000, stop: Sequence[str] = (),
         temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, min_p: float = 0.0, repetition: float = 1.0,
-        shape: Shape | None = None, spoken: Spoken | None = None, device: str = "auto",
+        shape: Shape | None = None, like: Sequence[str] = (), far: float = 0.5, spoken: Spoken | None = None, device: str = "auto",
     ) -> Words:  # fmt: skip
         """`count` new texts that go on from `prompt`, each until it ends by itself, at `stop` or after `max_chars`.
 
         The same seed writes the same texts, whatever the count. `tags`: what a text is said to be, by name. The other wishes as of
         `fenshen.sampling.Controls`. `shape`: what the texts must be like; `max_chars` does not cut JSON.
+        `like`, of a run with latents: texts around this one, the further the larger `far` (0 to 1), or on the way from one to the next.
         `spoken(index, characters)` is told of each text as it grows.
         """
         if count < 1:
@@ -185,7 +186,8 @@ class Run:
         shape = shape or Shape()
         tokens, max_chars = author.prompt(prompt, tags), max_chars if shape.schema is None else LONGEST_JSON
         rules = shape.rules(author.alphabet, tokens, self.corpus() if shape.no_copy else None)
-        telling = Telling(count, seed, tokens, max_chars, controls=controls, allowed=rules)
+        latents = author.near(like, count, far, seed, tags) if like else None
+        telling = Telling(count, seed, tokens, max_chars, controls=controls, allowed=rules, latents=latents)
         return Words(tuple(author.write(telling, max_chars, stop, spoken)), prompt, self.path.resolve().name)
 
     def corpus(self) -> Corpus:

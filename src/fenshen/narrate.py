@@ -31,7 +31,8 @@ class Telling:
     """What to write: `count` texts that begin with `prompt` (tokens), of at most `tokens` more each.
 
     `block`: texts written side by side; another number may round otherwise. `allowed`: rules, asked before each token; a text ends where
-    they allow nothing. `ends`: each says whether a text written so far is complete.
+    they allow nothing. `ends`: each says whether a text written so far is complete. `latents` (count, D): what texts begin from, in place of
+    noise.
     """
 
     count: int
@@ -42,6 +43,7 @@ class Telling:
     controls: Controls = field(default_factory=Controls)
     allowed: tuple[Allowed, ...] = ()
     ends: tuple[Callable[[Sequence[int]], bool], ...] = field(default=())
+    latents: Tensor | None = None
 
 
 def silent(index: int, token: int) -> None:
@@ -60,7 +62,9 @@ def narrate(writer: Writer, telling: Telling, device: str = "cpu", heard: Heard 
 
 def _block(writer: Writer, telling: Telling, indices: range, wanted: int, device: str, heard: Heard) -> list[list[int]]:
     z_BD = noise(telling.seed, indices, writer.latent)[0].to(device)
-    memory = writer.begin(z_BD, {})
+    last = telling.count - 1
+    given = {} if telling.latents is None else {"latent": telling.latents[[min(index, last) for index in indices]].to(device)}
+    memory = writer.begin(z_BD, given)
     tok_BL = torch.tensor([[END, *telling.prompt]] * len(indices), device=device)
     written: list[list[int]] = [[] for _ in indices]
     going = list(range(wanted))

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import codecs
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from fenshen.errors import RecipeError
+from fenshen.families.textvae import TextAutoencoder
 from fenshen.families.writer import Writer
+from fenshen.generate import noise
 from fenshen.media.text import UNKNOWN, Alphabet
 from fenshen.narrate import Heard, Telling, narrate, silent
 from fenshen.run import RunFolder
+from fenshen.space import END
 
 Spoken = Callable[[int, str], None]  # Is told at once: index of a text, its next characters.
 
@@ -54,6 +60,28 @@ class Author:
         for ids in narrate(self.writer, replace(telling, ends=ends, allowed=allowed), self.device, heard):
             text = self.alphabet.decode(ids)[:most]
             yield min((text.partition(end)[0] for end in stop), key=len, default=text)
+
+    def near(self, texts: Sequence[str], count: int, far: float, seed: int, tags: Sequence[str] = ()) -> Tensor:
+        """Latents (count, D) to write from: around that of one text, or evenly on the way through those of several.
+
+        `far`: how far around, from 0 (the text itself) to 1 (anywhere). RecipeError for a run without latents, and for what cannot be.
+        """
+        if not isinstance(self.writer, TextAutoencoder):
+            raise RecipeError("--like: this run has no latents that a text could stand for; train one with --recipe textvae")
+        if not 0 <= far <= 1:
+            raise RecipeError("--far {far}: between 0, the text itself, and 1, anywhere", far=far)
+        if count < len(texts):
+            raise RecipeError("--count {count}: at least one for each --like, of which there are {texts}", count=count, texts=len(texts))
+        rows = [(END, *self.prompt(text, tags), END) for text in texts]
+        length_N = torch.tensor([len(row) - 1 for row in rows], device=self.device)
+        tok_NL = torch.tensor([[*row, *[END] * (max(map(len, rows)) - len(row))] for row in rows], device=self.device)
+        stop_ND = self.writer.guess(tok_NL, length_N)
+        if len(texts) == 1:
+            noise_BD = noise(seed, range(count), self.writer.latent)[0].to(self.device)
+            return math.sqrt(1 - far**2) * stop_ND + far * noise_BD
+        at_B = torch.linspace(0, len(texts) - 1, count, device=self.device)
+        first_B = at_B.long().clamp(max=len(texts) - 2)
+        return torch.lerp(stop_ND[first_B], stop_ND[first_B + 1], (at_B - first_B)[:, None])
 
     def _ends_in(self, end: str, ids: Sequence[int]) -> bool:
         return end in self.alphabet.decode(ids[-len(end.encode()) - 1 :])

@@ -8,11 +8,16 @@ import pytest
 import torch
 from test_words import SMALL, SPACE, batch
 
+from fenshen.errors import RecipeError
 from fenshen.families.base import At
 from fenshen.families.build import build, build_sampler
 from fenshen.families.textvae import TextAutoencoder, VariationalText
 from fenshen.families.writer import surprise
+from fenshen.media.text import learn_characters
+from fenshen.narrate import Telling
 from fenshen.recipe import Train, parse
+from fenshen.space import Tokens
+from fenshen.telling import Author
 from fenshen.training.optim import make_optimizer
 
 
@@ -115,3 +120,23 @@ def test_latents_are_what_texts_begin_from() -> None:
     torch.testing.assert_close(pieces, sampler.decode(x_BL[:3, :16], sampler.prior.place(z_BD, None)))
     sampler.choose("normal")
     assert torch.equal(sampler.begin(z_BD, {})[0], z_BD) and not torch.equal(sampler.prior.place(z_BD, None), z_BD)
+
+
+def test_texts_to_write_from() -> None:
+    """The latents of one text and those around it, and the way from one to another."""
+    alphabet = learn_characters(["abcdefgh"])
+    torch.manual_seed(0)
+    family = build(Tokens(alphabet.size, (16,)), {}, parse({"model": {"family": "textvae", "latent": 4} | SMALL}, "here").model)
+    author = Author(family.eval().sampler, alphabet)  # type: ignore[arg-type]
+    middle_BD, near_BD, far_BD = (author.near(["abc"], 4, far, seed=1) for far in (0.0, 0.5, 1.0))
+    assert torch.equal(middle_BD[0], middle_BD[3]) and not torch.equal(middle_BD, author.near(["cba"], 4, 0.0, seed=1))
+    torch.testing.assert_close(near_BD, 0.75**0.5 * middle_BD + 0.5 * far_BD)
+    path_BD = author.near(["abc", "defgh", "a"], 5, 0.5, seed=1)
+    alone = [author.near([text], 1, 0.0, seed=1)[0] for text in ("abc", "defgh", "a")]
+    torch.testing.assert_close(path_BD, torch.stack([alone[0], (alone[0] + alone[1]) / 2, alone[1], (alone[1] + alone[2]) / 2, alone[2]]))
+    written = list(author.write(Telling(5, tokens=6, latents=path_BD)))
+    alone_too = list(author.write(Telling(1, tokens=6, latents=path_BD[:1])))
+    assert len(written) == 5 and written[0] == alone_too[0]
+    for wishes, wrong in ((("abc",), {"far": 2.0}), (("ab", "c"), {"count": 1}), (("xyz",), {})):
+        with pytest.raises(RecipeError):
+            author.near(wishes, **({"count": 2, "far": 0.5, "seed": 0} | wrong))

@@ -23,6 +23,7 @@ HELP = tr(
 PICTURES = (".png", ".webp")
 STRANGE = (".npy", ".zip", ".tar", ".parquet")  # Files that somebody may expect, but that are not written.
 Format = Literal["png", "webp", "npz"]
+PATH = 8  # Texts on the way from one to another.
 
 
 def generate(
@@ -102,6 +103,11 @@ def generate(
     speaks_to: Annotated[
         str | None, typer.Option("--to", metavar="NAME", help=tr("with --chat: who you are to it"), show_default=False)
     ] = None,
+    like: Annotated[
+        list[str] | None,
+        typer.Option("--like", metavar="TEXT", help=tr("words, of a run with latents: around this text; twice: from one to the other")),
+    ] = None,
+    far: Annotated[float, typer.Option("--far", help=tr("with --like: how far around it, from 0 (the text itself) to 1 (anywhere)"))] = 0.5,
     growing: Annotated[
         bool | None, typer.Option("--stream/--no-stream", help=tr("words: show the first text as it grows; on a terminal"), show_default=False)
     ] = None,
@@ -123,18 +129,19 @@ def generate(
 
     speaker, found = Speaker(json), api.load(run)
     controls = {"temperature": temperature, "top_p": top_p, "top_k": top_k, "min_p": min_p, "repetition": repetition}
-    of_words = {"prompt": prompt, "tags": tag or [], "max_chars": max_chars, "stop": stop or []} | controls
+    of_words = {"prompt": prompt, "tags": tag or [], "max_chars": max_chars, "stop": stop or [], "like": like or [], "far": far} | controls
     if isinstance(found.recipe.model, Wording):
         refuse("words", {"--label": label, "--truncation": truncation != 1, "--by-class": by_class, "--keep": keep != 1, "--code": code,
                          "--by-code": by_code, "--prior": prior, "--input": source, "--mask": mask, "--grid": grid, "--format": format})  # fmt: skip
         where = {"seed": seed, "device": device or "auto"}
+        count = count or (PATH if len(like or []) > 1 else 1)
         if chat:
             words.chat(speaker, found, {"me": speaks_as, "you": speaks_to} | where | controls)
             return
         shape = Shape(form, rhyme, tones, lines, None if schema is None else read_schema(Path(schema)), no_copy)
-        words.write_words(speaker, found, {"count": count or 1} | where | of_words, shape, out, growing, show_copying)
+        words.write_words(speaker, found, {"count": count} | where | of_words, shape, out, growing, show_copying)
         return
-    usual = {"max_chars": 1000, "temperature": 1.0, "top_p": 1.0, "repetition": 1.0}
+    usual = {"max_chars": 1000, "far": 0.5, "temperature": 1.0, "top_p": 1.0, "repetition": 1.0}
     refuse("pictures", {f"--{name}".replace("_", "-").removesuffix("s"): value != usual[name] if name in usual else value
                         for name, value in of_words.items()}
            | {"--form": form, "--rhyme": rhyme, "--tones": tones, "--lines": lines, "--schema": schema, "--no-copy": no_copy,

@@ -79,12 +79,17 @@ class TextAutoencoder(Writer):
         return tok_BL.masked_fill(hide_BL, HIDDEN)
 
     def begin(self, z_BD: Tensor, given: Given) -> tuple[Tensor, States]:
-        h_BD = self.prior.place(z_BD, None) if self.wanted == "mixture" else z_BD
-        return h_BD, self.decoder.begin()
+        drawn_BD = self.prior.place(z_BD, None) if self.wanted == "mixture" else z_BD
+        return given.get("latent", drawn_BD), self.decoder.begin()
 
     def read(self, tok_BL: Tensor, memory: tuple[Tensor, States]) -> Tensor:
         h_BD, states = memory
         return self.decoder(tok_BL, states, None, h_BD)
+
+    @torch.no_grad()
+    def guess(self, tok_BL: Tensor, length_B: Tensor) -> Tensor:
+        """The latents (B, D) that texts stand for."""
+        return self.encode(tok_BL, length_B).mean_BD
 
     def surprise(self, tok_BL: Tensor, length_B: Tensor) -> Tensor:
         """The bound with one draw of z; the KL is counted at the last token of each text."""

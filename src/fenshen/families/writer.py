@@ -33,7 +33,7 @@ class Writer(Kept):
         return self.space.size[0]
 
     def begin(self, z_BD: Tensor, given: Given) -> Memory:
-        """Before the first token of B texts."""
+        """Before the first token of B texts. `given["latent"]`: latents (B, D) to begin from in place of noise, of a writer that has some."""
         raise NotImplementedError
 
     def read(self, tok_BL: Tensor, memory: Memory) -> Tensor:
