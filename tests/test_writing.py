@@ -12,16 +12,17 @@ import pytest
 import torch
 from made import files, write_folder
 from test_training import StopAfter
-from written import story
+from written import sentence, story
 
 import fenshen
 import fenshen.data
 from fenshen.errors import DataError, RecipeError, RunFolderError
+from fenshen.recipe import load_recipe
 from fenshen.run import read_tensors
 from fenshen.training.autopilot import Event
 from fenshen.training.heldout import HeldOut, Surprise
 from fenshen.training.loop import Report, Trainer
-from fenshen.training.plan import describe
+from fenshen.training.plan import complete, describe
 from fenshen.training.session import Stop
 
 SMALL = {"model.width": 32, "model.depth": 1, "model.context": 16, "train.batch": 8, "train.threads": 1, "train.precision": "fp32", "train.ticks": 2}
@@ -126,6 +127,19 @@ def test_what_does_not_fit_is_refused(run: fenshen.Run, book: Path, tmp_path: Pa
         run.write(1, tags=["poem"])
     with pytest.raises(RecipeError, match="this recipe makes none"):
         fenshen.tune(book)
+
+
+@pytest.mark.parametrize(("source", "changes", "expected"), [
+    ("topics", {}, {"size": "nano", "rows": "windows", "context": 128, "width": 128, "dropout": 0.1}),
+    ("topics", {"train.minutes": 30}, {"size": "small", "width": 192}),
+    ("topics", {"model.net": "lstm"}, {"size": "nano", "width": 256, "depth": 2, "dropout": 0.2}),
+    ("lines", {}, {"rows": "documents", "context": 104}), ("lines", {"model.context": 32, "model.size": "base"}, {"context": 32, "width": 384}),
+])  # fmt: skip
+def test_what_is_left_open_is_derived_from_the_text(source: str, changes: dict, expected: dict, tmp_path: Path) -> None:
+    (tmp_path / "lines.txt").write_text("\n".join(sentence(number, 4 + number % 13) for number in range(500)))
+    recipe = load_recipe("transformer").set({"data.source": "topics" if source == "topics" else str(tmp_path / "lines.txt")} | changes)
+    model = complete(recipe, fenshen.data.prepare_texts(recipe.data), torch.device("cpu")).model
+    assert {key: getattr(model, key) for key in expected} == expected
 
 
 @pytest.mark.parametrize("seen, ends, kept", [

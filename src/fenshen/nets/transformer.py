@@ -1,7 +1,9 @@
 """A causal transformer of words. Vaswani et al. 2017, with what small ones have been found to like since.
 
-RMS normalisation without weights (Zhang & Sennrich 2019), also of queries and keys (Henry et al. 2020); rotary positions (Su et al.
-2021); ReLU² (So et al. 2021); what a layer adds begins at zero, so that every layer begins as the identity.
+A token is read together with those just before it, a convolution over one-hot tokens: what attention would first have to find out, it is
+told (compare So et al. 2021, section 3). RMS normalisation without weights (Zhang & Sennrich 2019), also of queries and keys (Henry et
+al. 2020); rotary positions (Su et al. 2021); ReLU² (So et al. 2021); what a layer adds begins at zero, so that every layer begins as the
+identity.
 
 Shape letters: B batch, L tokens, V vocabulary, D width, H heads, K entries per head.
 """
@@ -15,7 +17,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fenshen.space import END
+
 HEAD = 64  # Entries per head, about.
+READ_TOGETHER = 4  # Tokens.
 BASE = 10_000.0
 TINY = 1e-6
 SHARPNESS = 0.12  # Of q·k at the start, the two being of length √K each: about 1 / √K.
@@ -153,7 +158,7 @@ class Transformer(nn.Module):
         super().__init__()
         self.context, self.dropout = context, dropout
         heads = max(1, round(width / HEAD))
-        self.embed = nn.Embedding(vocab, width)
+        self.vocab, self.embed = vocab, nn.Embedding(READ_TOGETHER * vocab, width)
         self.blocks = nn.ModuleList(Block(width, heads, dropout) for _ in range(depth))
         self.leave = nn.Linear(width, vocab, bias=False)
         nn.init.zeros_(self.leave.weight)
@@ -165,6 +170,13 @@ class Transformer(nn.Module):
     def begin(self) -> Cache:
         """Nothing read yet."""
         return Cache(len(self.blocks))
+
+    def _together(self, tok_BL: Tensor, cache: Cache | None) -> Tensor:
+        """Rows of the embedding (B, L, READ_TOGETHER): each token's own, and one of another table for each step back; END before all of them."""
+        known_BL = tok_BL if cache is None or cache.tok_BL is None else cache.tok_BL
+        padded_BL, last = F.pad(known_BL, (READ_TOGETHER - 1, 0), value=END), known_BL.shape[1] + READ_TOGETHER - 1
+        columns = [padded_BL[:, last - back - tok_BL.shape[1] : last - back] + back * self.vocab for back in range(READ_TOGETHER)]
+        return torch.stack(columns, 2)
 
     def forward(self, tok_BL: Tensor, cache: Cache | None = None, noise: torch.Generator | None = None) -> Tensor:
         """Logits (B, L, V), float32; of the last tokens alone where there are more than the context.
@@ -182,7 +194,7 @@ class Transformer(nn.Module):
         end = tok_BL.shape[1] if cache is None else cache.length
         kind = torch.get_autocast_dtype(tok_BL.device.type) if torch.is_autocast_enabled(tok_BL.device.type) else torch.float32
         turn = tuple(table[end - tok_BL.shape[1] : end].to(kind) for table in (self.cos_L1K, self.sin_L1K))  # type: ignore[index]
-        x_BLD = dropped(norm(self.embed(tok_BL)).to(kind), self.dropout if self.training else 0.0, noise)
+        x_BLD = dropped(norm(self.embed(self._together(tok_BL, cache)).sum(2)).to(kind), self.dropout if self.training else 0.0, noise)
         for layer, block in enumerate(self.blocks):
             x_BLD = block(x_BLD, turn, layer, cache, noise)
         return self.leave(norm(x_BLD))[:, -count:].float()

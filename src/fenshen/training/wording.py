@@ -18,9 +18,10 @@ WIDTHS: dict[str, dict[Size, tuple[int, int]]] = {
     "lstm": {"nano": (256, 2), "small": (384, 2), "base": (512, 3), "large": (1024, 3)},
 }
 CONTEXTS: dict[Size, int] = {"nano": 128, "small": 128, "base": 256, "large": 512}
+LONG_MINUTES = 20.0
 LONGEST_ROW = 256  # Tokens up to which nearly every document must be, so that each gets a row of its own.
 NEARLY = 0.99
-STEP_TOKENS = {"cpu": 4096, "cuda": 16_384, "mps": 8192}
+STEP_TOKENS = {"cpu": 2048, "cuda": 16_384, "mps": 8192}
 LITTLE, MUCH = 2_000_000, 20_000_000  # Tokens of text, of which the first cannot do without dropout and the last needs none.
 
 
@@ -29,7 +30,7 @@ def complete_words(recipe: Recipe, texts: Texts, device: torch.device) -> Recipe
     model, train = recipe.model, recipe.train
     assert isinstance(model, Writing)
     _check(recipe, texts)
-    size = model.size or default_size(device)
+    size = model.size or default_size(device, train.minutes)
     rows = model.rows or default_rows(texts)
     width, depth = WIDTHS[model.net if isinstance(model, Autoregressive) else model.family][size]
     context = model.context or default_context(texts, size, rows)
@@ -40,11 +41,11 @@ def complete_words(recipe: Recipe, texts: Texts, device: torch.device) -> Recipe
         "model.depth": model.depth or depth,
         "model.context": context,
         "model.rows": rows,
-        "model.dropout": default_dropout(texts) if model.dropout is None else model.dropout,
+        "model.dropout": default_dropout(model, texts) if model.dropout is None else model.dropout,
         "model.groups": 0,
         "train.batch": train.batch or default_batch(device, texts, context, rows, model.family),
         "train.optimizer": train.optimizer or "adamw",
-        "train.lr": train.lr or 2e-3,
+        "train.lr": train.lr or 3e-3,
         "train.beta1": 0.9 if train.beta1 is None else train.beta1,
         "train.beta2": 0.99 if train.beta2 is None else train.beta2,
         "train.augmentation": "off",
@@ -72,9 +73,11 @@ def _check(recipe: Recipe, texts: Texts) -> None:
         raise RecipeError("--until is for pictures: a run of words ends by itself when held-out text becomes no likelier; use --minutes or --kimg")
 
 
-def default_size(device: torch.device) -> Size:
-    """What two CPU cores, or a GPU, can train in minutes."""
-    return "nano" if device.type == "cpu" else "base"
+def default_size(device: torch.device, minutes: float | None) -> Size:
+    """What two CPU cores, or a GPU, can train in minutes; with much time on a CPU the next larger one."""
+    if device.type == "cpu":
+        return "small" if (minutes or 0) >= LONG_MINUTES else "nano"
+    return "base"
 
 
 def default_rows(texts: Texts) -> str:
@@ -102,7 +105,7 @@ def tokens_per_row(recipe: Recipe, texts: Texts) -> float:
     return recipe.model.context if recipe.model.rows == "windows" else float(np.minimum(texts.lengths, recipe.model.context).mean())
 
 
-def default_dropout(texts: Texts) -> float:
-    """The less text, the more: it will be read many times."""
-    tokens = int(texts.lengths[texts.train].sum())
-    return 0.1 if tokens <= LITTLE else 0.05 if tokens <= MUCH else 0.0
+def default_dropout(model: Writing, texts: Texts) -> float:
+    """The less text, the more: it will be read many times, by a recurrent network more often."""
+    tokens, recurrent = int(texts.lengths[texts.train].sum()), not isinstance(model, Autoregressive) or model.net == "lstm"
+    return (0.2 if recurrent else 0.1) if tokens <= LITTLE else 0.05 if tokens <= MUCH else 0.0
