@@ -323,3 +323,23 @@ def test_a_page_is_small_and_quick() -> None:
     curves = {f"curve {index}": [(float(kimg), math.sin(kimg * index)) for kimg in range(1000)] for index in range(12)}
     assert len(render(Page("x", scores=SCORES, curves=curves))) < 150_000
     assert time.perf_counter() - started < 5
+
+
+def of_words(text: str) -> Page:
+    """A page of a run of words, with something in every place."""
+    parts = ((text, False), (text, True), ("x" * 2000, False), ("never shown", True))
+    scores = [Score("self_bleu_4", 0.4, floor=0.3, ceiling=1.0, samples=9, reals=8), Score("frechet", 1.0), Score("bits_per_byte", 2.1, note=text)]
+    return Page(title=text, verdict=[text], scores=scores, texts=[parts, parts[:2]], copying=[text], copies=[(parts[:2], parts[:2])],
+                curves={"held_out/nats": [(1.0, 2.0), (2.0, 1.5)]}, facts={text: text}, recipe=text)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["plain", HOSTILE])
+def test_a_page_of_words_is_whole_and_speaks_of_texts(text: str) -> None:
+    rendered = render(of_words(text))
+    read = Checked(rendered)
+    assert not {"script", "iframe", "a"} & {name for name, _ in read.tags}
+    assert not [attributes for name, attributes in read.tags if name == "img"]
+    assert len(read.all("blockquote")) == 2 + 2 and len(read.all("mark")) == 4
+    assert "never shown" not in rendered and "…" in read.text
+    assert "picture" not in read.text.replace(text, "") and "9 made against 8 real texts." in read.text
+    assert all(name in read.text for name in ("self-BLEU-4", "Bits per byte", "What it writes", "The training text"))
