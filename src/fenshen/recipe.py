@@ -249,6 +249,18 @@ class TextVae(Writing):
     prior: Literal["mixture", "normal"] = Field("mixture", description="what is sampled: a Gaussian mixture fitted to the latents, or N(0, I)")
 
 
+class OverCodes(Model):
+    """Autoregressive family on codes: the likelihood of each code of a picture given those before it."""
+
+    family: Literal["codec"] = "codec"
+    codec: str = Field("", description="the run, trained with model.quantizer, whose codes are learnt; its weights are copied into the new run")
+    coding: Vae | None = Field(None, description="what that run's model is; taken from it")
+    coding_told: bool = Field(False, description="whether that run is told labels; taken from it")
+    width: Annotated[int, Field(ge=8, le=4096)] | None = Field(None, description="entries of a code's vector; derived from the size")
+    depth: Annotated[int, Field(ge=1, le=64)] | None = Field(None, description="layers; derived from the size")
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None = Field(None, description="of what passes between layers; derived: 0.1")
+
+
 def _family_of(model: Any) -> str:
     """Which kind of model a part of a recipe describes; `gan` where it does not say."""
     return str(model.get("family", "gan")) if isinstance(model, dict) else model.family
@@ -257,12 +269,12 @@ def _family_of(model: Any) -> str:
 AnyModel = Annotated[
     Annotated[Gan, Tag("gan")] | Annotated[Vae, Tag("vae")] | Annotated[VaeGan, Tag("vaegan")]
     | Annotated[Restore, Tag("restore")] | Annotated[RestoreGan, Tag("restoregan")] | Annotated[Autoregressive, Tag("autoregressive")]
-    | Annotated[Ngram, Tag("ngram")] | Annotated[TextVae, Tag("textvae")],
+    | Annotated[Ngram, Tag("ngram")] | Annotated[TextVae, Tag("textvae")] | Annotated[OverCodes, Tag("codec")],
     Discriminator(_family_of),
 ]  # fmt: skip
 FAMILIES: dict[str, type[Model]] = {
     "gan": Gan, "vae": Vae, "vaegan": VaeGan, "restore": Restore, "restoregan": RestoreGan, "autoregressive": Autoregressive, "ngram": Ngram,
-    "textvae": TextVae,
+    "textvae": TextVae, "codec": OverCodes,
 }  # fmt: skip
 
 

@@ -139,6 +139,8 @@ def words_of(kind: Any) -> str:
         return ", ".join(map(str, get_args(kind)))
     if get_origin(kind) is tuple:
         return f"{words_of(get_args(kind)[0])}, or a list"
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return f"keys of {kind.__name__.lower()}"
     if get_args(kind):
         return " or ".join(words_of(part) for part in get_args(kind) if part is not type(None))
     return {float: "number", int: "whole number", bool: "true, false", str: "text"}.get(kind, str(kind))

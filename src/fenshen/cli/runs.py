@@ -13,7 +13,7 @@ from fenshen.cli.console import Speaker, bytes_in_words
 from fenshen.cli.options import Json, RunName
 from fenshen.errors import FenshenError, RunFolderError
 from fenshen.lang import tr
-from fenshen.recipe import AnyModel, Autoregressive, Ngram, TextVae
+from fenshen.recipe import AnyModel, Autoregressive, Ngram, OverCodes, TextVae
 
 if TYPE_CHECKING:
     from fenshen.api import Run
@@ -74,6 +74,8 @@ def network_of(model: AnyModel) -> str:
             return model.net
         case TextVae():
             return "lstm"
+        case OverCodes():
+            return "transformer"
     return model.network or ""
 
 

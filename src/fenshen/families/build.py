@@ -8,12 +8,13 @@ from fenshen.families.autoregressive import LanguageModel, MaximumLikelihood
 from fenshen.families.base import Family, Kept
 from fenshen.families.counting import Counted
 from fenshen.families.gan import GAN, Generator
+from fenshen.families.overcodes import CodeWriter, MaximumLikelihoodOverCodes
 from fenshen.families.quantized import Codec, QuantizedVAE
 from fenshen.families.restore import AdversarialRestoration, Restoration, Restorer
 from fenshen.families.textvae import TextAutoencoder, VariationalText
 from fenshen.families.vae import VAE
 from fenshen.families.vaegan import VAEGAN
-from fenshen.recipe import Autoregressive, Gan, Model, Ngram, Restore, RestoreGan, TextVae, Vae, VaeGan
+from fenshen.recipe import Autoregressive, Gan, Model, Ngram, OverCodes, Restore, RestoreGan, TextVae, Vae, VaeGan
 from fenshen.space import Space, Tokens
 
 
@@ -35,6 +36,8 @@ def build(space: Space, told: Told, model: Model, burn_in: float = 0.0) -> Famil
             return QuantizedVAE(space, told, model)
         case VaeGan():
             return VAEGAN(space, told, model, burn_in)
+        case OverCodes():
+            return MaximumLikelihoodOverCodes(space, told, model)
         case Restore():
             return Restoration(space, told, model)
         case RestoreGan():
@@ -62,6 +65,8 @@ def build_sampler(space: Space, told: Told, model: Model) -> Kept:
             return Codec(space, told, model)
         case VaeGan():
             return Autoencoder(space, told, model)
+        case OverCodes():
+            return CodeWriter(space, told, model)
         case Restore() | RestoreGan():
             return Restorer(space, told, model)
     raise AssertionError(model)

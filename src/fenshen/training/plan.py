@@ -10,8 +10,9 @@ import torch
 from fenshen.data import Dataset, Texts
 from fenshen.data.groups import default_groups, group
 from fenshen.errors import RecipeError
-from fenshen.recipe import Adversary, Autoencoding, Gan, Model, Recipe, Restore, Restoring, Vae
+from fenshen.recipe import Adversary, Autoencoding, Gan, Model, OverCodes, Recipe, Restore, Restoring, Vae
 from fenshen.run import Made, Written
+from fenshen.training.codecs import complete_codes
 from fenshen.training.material import Material
 from fenshen.training.wording import complete_words, describe_words
 
@@ -105,6 +106,10 @@ def complete(recipe: Recipe, dataset: Material, device: torch.device) -> Recipe:
         dense = device.type == "cpu" and dataset.resolution <= SMALL_PICTURE and model.quantizer == "none"
         filled["model.network"] = model.network or ("mlp" if dense else "conv")
         filled["model.halvings"] = (2 if dataset.resolution <= 64 else 3) if model.halvings is None else model.halvings
+    if isinstance(model, OverCodes):
+        size = model.size or default_size(device, dataset.resolution)
+        filled |= complete_codes(recipe, model, dataset, dataset.classes if uses_labels(recipe, dataset) else (), size)
+        filled |= {"train.optimizer": train.optimizer or "adamw", "train.lr": train.lr or 2e-3}
     if train.minutes is None and train.kimg is None:
         filled["train.minutes"] = 3.0 if recipe.data.source == "digits" else 10.0
     return recipe.set(filled)

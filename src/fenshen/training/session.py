@@ -16,7 +16,7 @@ import torch
 from fenshen.data import Dataset, Texts
 from fenshen.errors import OutOfMemoryError, OutOfSpaceError, RunFolderError
 from fenshen.lang import tr
-from fenshen.recipe import Recipe
+from fenshen.recipe import OverCodes, Recipe
 from fenshen.run import Made, RunFolder, Written, read_tensors, write_atomically, write_tensors
 from fenshen.training.adapting import Origin, begin
 from fenshen.training.autopilot import Autopilot, Event
@@ -27,7 +27,7 @@ from fenshen.training.loop import Report, Trainer
 from fenshen.training.material import Material, data_record, material
 from fenshen.training.plan import complete, describe, pick_device, told_data
 from fenshen.training.probe import Probed, check_memory, probe
-from fenshen.training.transfer import start_from
+from fenshen.training.transfer import start_from, take_codec
 
 HURRY_FROM = 0.75
 SAFE = ("network", "size", "latent", "codes", "condition", "groups", "likelihood", "sigma", "prior")  # What the model is; the rest is how it learns.
@@ -181,6 +181,7 @@ def start(recipe: Recipe, out: Path | None, watcher: Watcher, stop: Stop) -> Run
         run.delete()
         raise
     trainer = Trainer(plan.recipe, plan.made, plan.dataset, plan.device, plan.origin)
+    take_codec(trainer)
     if before is not None:
         watcher.said(start_from(trainer, before))
     return Session(plan, run, trainer, watcher, stop, 0.0, autopilot(plan, run, trainer, watcher)).train()
@@ -211,7 +212,7 @@ def grouped(made: Made | Written) -> bool:
 def safe_recipe(plan: Plan) -> Recipe:
     """What would be trained here if nobody had wished anything; same data, networks and length. An adaptation begins as its parent ended."""
     recipe = plan.recipe
-    if plan.origin is not None:
+    if plan.origin is not None or isinstance(recipe.model, OverCodes):  # A model over codes has one way to learn.
         return recipe
     model = {f"model.{key}": getattr(recipe.model, key) for key in ("family", *SAFE) if key in type(recipe.model).model_fields}
     train = {f"train.{key}": getattr(recipe.train, key) for key in ("seed", "kimg", "minutes", "device")}

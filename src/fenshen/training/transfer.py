@@ -7,7 +7,9 @@ data: whatever has the same name and shape is taken, and the rest begins anew.
 from __future__ import annotations
 
 from fenshen.errors import RunFolderError
+from fenshen.families.overcodes import CodeWriter
 from fenshen.lang import tr
+from fenshen.recipe import OverCodes
 from fenshen.run import RunFolder, read_tensors
 from fenshen.training.loop import Trainer
 
@@ -30,3 +32,13 @@ def start_from(trainer: Trainer, run: RunFolder) -> str:
         return said
     named = ", ".join(left[:NAMED]) + (", …" if len(left) > NAMED else "")
     return f"{said}; " + tr("begun anew, being of another name or shape: {names}", names=named)
+
+
+def take_codec(trainer: Trainer) -> None:
+    """Copies the codec's weights into a new run of a model over codes; of any other it takes nothing."""
+    model = trainer.recipe.model
+    if isinstance(model, OverCodes):
+        weights = RunFolder.find(model.codec).load_sampler()[0].state_dict()
+        for sampler in (trainer.averaged, *(family.sampler for family in trainer.parts.copies)):
+            assert isinstance(sampler, CodeWriter)
+            sampler.codec.load_state_dict(weights)

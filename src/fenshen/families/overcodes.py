@@ -1,0 +1,112 @@
+"""The autoregressive family on the codes of pictures. van den Oord et al. 2017, "Neural discrete representation learning", section 3.3.
+
+    minimise  -Σ log p(c_i | c_1 … c_i-1, label)          c_i the code at place i, row by row, of a frozen quantised autoencoder
+
+A sample draws one code after the other, each by an entry of the noise, and decodes them.
+
+Shape letters: B batch, P places, K codes, C channels, *S spatial axes. Tokens: END, a token for each label, then the codes.
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from fenshen.condition import Given, Told
+from fenshen.families.autoencoder import groups_of
+from fenshen.families.base import At, Family, Losses, Player, Sampler
+from fenshen.families.quantized import Codec
+from fenshen.nets.transformer import Transformer
+from fenshen.recipe import Model, OverCodes
+from fenshen.sampling import Controls, draw, shares
+from fenshen.space import END, Grid
+
+
+class CodeWriter(Sampler):
+    """Writes codes and decodes them. Noise has an entry per place, which says which of the likely codes stands there."""
+
+    def __init__(self, space: Grid, told: Told, model: OverCodes):
+        assert model.coding and model.width and model.depth and model.dropout is not None
+        codec = Codec(space, told if model.coding_told else {}, model.coding)
+        super().__init__(space, {}, codec.latent)
+        self.codec = codec.eval().requires_grad_(False)
+        self.classes = groups_of(told)
+        self.first = END + 1 + self.classes
+        self.net = Transformer(self.first + codec.quantizer.size, self.latent, model.width, model.depth, model.dropout)
+
+    def train(self, mode: bool = True) -> Self:
+        """The codec stays as it is: a learned codebook would move with every picture that it sees."""
+        super().train(mode)
+        self.codec.eval()
+        return self
+
+    def begin_with(self, given: Given, count: int, device: torch.device) -> Tensor:
+        """The token before the first code (B): END, or the label's; the likeliest one where shares of labels are told."""
+        if not self.classes:
+            return torch.full((count,), END, device=device)
+        label_B = given["label"]
+        return END + 1 + (label_B.argmax(1) if label_B.is_floating_point() else label_B)
+
+    @torch.no_grad()
+    def read(self, x_BCS: Tensor, given: Given) -> Tensor:
+        """Tokens (B, 1 + P) of pictures."""
+        code_BP = self.codec.encode(x_BCS, given).code_BP
+        return torch.cat([self.begin_with(given, len(x_BCS), x_BCS.device)[:, None], code_BP + self.first], 1)
+
+    def forward(self, h_BD: Tensor, given: Given) -> Tensor:
+        """What codes (B, P), as `place` gives them, look like."""
+        return self.codec(h_BD, given)
+
+    def place(self, z_BD: Tensor, given: Given, truncation: float = 1.0) -> Tensor:
+        """Codes (B, P): at each place the one in whose part of the shares Φ(z) lies. `truncation` below 1: a lower temperature."""
+        u_BP, cache = torch.special.ndtr(self.prefer(z_BD, given).double()), self.net.begin()
+        tok_B, codes = self.begin_with(given, len(z_BD), z_BD.device), list[Tensor]()
+        for place in range(self.latent):
+            logit_BK = self.net(tok_B[:, None], cache)[:, -1, self.first :]
+            codes.append(draw(shares(logit_BK, tok_B[:, None], Controls(temperature=truncation)), u_BP[:, place]))
+            tok_B = codes[-1] + self.first
+        return torch.stack(codes, 1)
+
+
+class MaximumLikelihoodOverCodes(Family):
+    """The network alone; the codec was learnt before."""
+
+    sampler: CodeWriter
+
+    def __init__(self, space: Grid, told: Told, model: OverCodes):
+        super().__init__(space)
+        self.sampler, self.model = CodeWriter(space, told, model), model
+
+    def follow(self, model: Model) -> None:
+        self.model = model
+
+    def forward(self, x_BCS: Tensor, given: Given) -> Tensor:
+        return self.sampler.net(self.sampler.read(x_BCS, given)[:, :-1])
+
+    def players(self) -> dict[str, Player]:
+        return {"writer": Player((self.sampler.net,))}
+
+    @property
+    def maker(self) -> str:
+        return "writer"
+
+    def networks(self) -> tuple[nn.Module, ...]:
+        return (self.sampler.net,)
+
+    def losses(self, player: str, x_BCS: Tensor, given: Given, at: At, noise: torch.Generator | None = None) -> Losses:
+        nats_BP = self._surprise(x_BCS, given, noise)
+        return Losses({"likelihood": nats_BP.mean(1)} | self.anchor(self.sampler.net), {"nats": nats_BP.detach().mean(1)})
+
+    def _surprise(self, x_BCS: Tensor, given: Given, noise: torch.Generator | None = None) -> Tensor:
+        """-log p of each code (B, P), among codes alone."""
+        tok_BL = self.sampler.read(x_BCS, given)
+        logit_BPK = self.sampler.net(tok_BL[:, :-1], noise=noise)[:, :, self.sampler.first :]
+        wanted_BP = tok_BL[:, 1:] - self.sampler.first
+        return F.cross_entropy(logit_BPK.flatten(0, 1), wanted_BP.flatten(), reduction="none").view(wanted_BP.shape)
+
+    def familiarity(self, x_BCS: Tensor, given: Given) -> Tensor:
+        """log p of its codes."""
+        return -self._surprise(x_BCS, given).sum(1)

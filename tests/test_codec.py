@@ -1,0 +1,88 @@
+"""A model over codes: what it takes from the run whose codes they are, what it learns, what it makes, and what it refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from made import files, write_folder
+
+import fenshen
+from fenshen.errors import RecipeError
+from fenshen.families.overcodes import CodeWriter
+from fenshen.run import read_tensors
+
+FAST = {"train.ticks": 1, "train.threads": 1, "train.precision": "fp32", "train.batch": 16, "autopilot": "off", "evaluate.report": False}
+SMALL = {"model.width": 32, "model.depth": 1}
+
+
+def codec_run(out: Path, **changes: object) -> fenshen.Run:
+    return fenshen.train(recipe="vae", kimg=0.08, changes=FAST | {"model.quantizer": "fsq", "model.halvings": 1} | changes, out=out)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[fenshen.Run, fenshen.Run]]:
+    """Codecs of digits, told labels or not, and a model over the codes of each."""
+    made, out = {}, tmp_path_factory.mktemp("codec")
+    for kind, changes in {"told": {}, "not told": {"model.condition": "none"}, "learned": {"model.quantizer": "vq"}}.items():
+        codec = codec_run(out / f"{kind}-codec", **changes)
+        changes = FAST | SMALL | {"model.codec": str(codec.path)}
+        made[kind] = codec, fenshen.train(recipe="codec", kimg=0.16, changes=changes, out=out / kind)
+    return made
+
+
+@pytest.mark.parametrize("kind", ["told", "not told", "learned"])
+def test_the_codec_is_copied_and_stays_as_it_is(kind: str, runs: dict[str, tuple[fenshen.Run, fenshen.Run]]) -> None:
+    codec, run = runs[kind]
+    theirs, (state, _) = codec.folder.load_sampler()[0].state_dict(), read_tensors(run.folder.state)
+    for part in ("family.sampler.codec.", "averaged.codec."):
+        assert all(torch.equal(value, state[part + name]) for name, value in theirs.items())
+    means = [value for name, value in state.items() if name.startswith("optimizer.writer.") and name.endswith("exp_avg")]
+    assert means and all(bool(value.any()) for value in means), "every weight of the network that writes moves"
+
+
+@pytest.mark.parametrize("kind", ["told", "not told"])
+def test_same_seed_same_picture_whatever_the_count(kind: str, runs: dict[str, tuple[fenshen.Run, fenshen.Run]]) -> None:
+    run = runs[kind][1]
+    many, few = run.generate(60, seed=1), run.generate(3, seed=1)
+    assert many.images.shape == (60, 8, 8, 1) and np.array_equal(many.images[:3], few.images)
+    assert not np.array_equal(run.generate(3, seed=2).images, few.images)
+    assert set(run.generate(5, label="3").labels) == {3}, "labels are told to the model over the codes, whether the codec hears them or not"
+
+
+def test_what_it_draws_is_what_it_believes(runs: dict[str, tuple[fenshen.Run, fenshen.Run]]) -> None:
+    """The first code, drawn many times, comes as often as its share says."""
+    sampler = runs["not told"][1].folder.load_sampler()[0]
+    assert isinstance(sampler, CodeWriter)
+    given = {"label": torch.full((2000,), 4)}
+    first = sampler.place(torch.randn(2000, sampler.latent, generator=torch.Generator().manual_seed(0)), given)[:, 0]
+    share = sampler.net(sampler.begin_with(given, 1, torch.device("cpu"))[:1, None])[0, 0, sampler.first :].detach().softmax(0)
+    counts = torch.bincount(first, minlength=len(share)) / 2000
+    assert float((counts - share).abs().sum()) / 2 < 0.2, "total variation of 2000 draws from some 240 codes"
+    alike = sampler.place(torch.randn(20, sampler.latent), {"label": torch.full((20,), 4)}, truncation=0.0)
+    assert (alike == alike[0]).all()
+
+
+def test_five_and_five_steps_are_ten(runs: dict[str, tuple[fenshen.Run, fenshen.Run]], tmp_path: Path) -> None:
+    from test_training import StopAfter
+
+    from fenshen.training.session import Stop
+
+    changes, stop = FAST | SMALL | {"model.codec": str(runs["told"][0].path), "train.ticks": 2}, Stop()
+    whole = fenshen.train(recipe="codec", kimg=0.16, changes=changes, out=tmp_path / "whole")
+    part = fenshen.train(recipe="codec", kimg=0.16, changes=changes, out=tmp_path / "part", stop=stop, watcher=StopAfter(stop, 1))
+    fenshen.resume(part.path)
+    assert whole.folder.weights.read_bytes() == part.folder.weights.read_bytes()
+
+
+def test_what_does_not_fit_is_refused(runs: dict[str, tuple[fenshen.Run, fenshen.Run]], tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"model\.codec: name the run"):
+        fenshen.train(recipe="codec", kimg=0.1)
+    with pytest.raises(RecipeError, match="has no codes"):
+        fenshen.train(recipe="codec", changes={"model.codec": str(fenshen.train(recipe="vae", kimg=0.05, changes=FAST, out=tmp_path / "vae").path)})
+    with pytest.raises(RecipeError, match="codes pictures of 8 pixels and 1 channels"):
+        fenshen.train(write_folder(tmp_path / "pictures", files()), "codec", changes={"model.codec": str(runs["not told"][0].path)})
+    with pytest.raises(RecipeError, match="is told labels that these pictures do not have"):
+        fenshen.train(recipe="codec", changes={"model.codec": str(runs["told"][0].path), "model.condition": "none"})
