@@ -26,9 +26,10 @@ def shown(parts: Parts, **attributes: object) -> Markup:
 
 def samples(texts: Sequence[Parts]) -> Markup:
     """Texts side by side, under one caption."""
-    caption = element("p", tr("Texts that the run wrote: as they came, none picked by hand. Marked: longer runs of the training text than "
-                              "new text has."), class_="intro")  # fmt: skip
-    return joined([element("div", *(shown(parts) for parts in texts), class_="texts"), caption])
+    said = tr("Texts that the run wrote: as they came, none picked by hand.")
+    if any(marked for parts in texts for _, marked in parts):
+        said += " " + tr("Marked: longer runs of the training text than new text has.")
+    return joined([element("div", *(shown(parts) for parts in texts), class_="texts"), element("p", said, class_="intro")])
 
 
 def copies(pairs: Sequence[tuple[Parts, Parts]]) -> Markup:
@@ -78,6 +79,8 @@ def meaning(key: str) -> tuple[str, str] | None:
             return tr("Rhyme"), tr("The share of texts that are quatrains and rhyme, as they are spoken today.")
         case "versetones":
             return tr("Tones"), tr("The share of texts that are quatrains with level and oblique tones in their places, as they are spoken today.")
-        case "writerlikelihood":
+        case "writernats":
             return tr("Nats per token, in training"), ""
+        case "writerlikelihood":
+            return tr("Loss, nats per place in a row"), ""
     return None

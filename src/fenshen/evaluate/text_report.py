@@ -27,7 +27,7 @@ CLEAR = 0.1  # Relative difference of self-BLEU, and of BLEU, that is told of.
 
 
 def evaluate_words(run: RunFolder, device: str, count: int | None, seed: int, say: Say) -> Evaluation:
-    """Measures `run` with `count` texts that it writes (by default as many as are held out, at most 1,000, less if they are long)."""
+    """Measures `run` with `count` texts that it writes (by default as many as are held out, at most 400, less if they are long)."""
     subject = TextSubject.open(run, device, count, seed, say)
     say(tr("measuring {count} made texts against {reals} held-out ones", count=subject.count, reals=len(subject.held_out)))
     likely = likelihood(subject)

@@ -20,7 +20,7 @@ from fenshen.families.writer import Writer
 from fenshen.measure.ngram import NGram
 from fenshen.measure.text_features import TextEncoder
 from fenshen.measure.verbatim import Corpus
-from fenshen.narrate import BLOCK, Telling, narrate
+from fenshen.narrate import Telling, narrate
 from fenshen.recipe import Recipe
 from fenshen.run import RunFolder, Written
 from fenshen.training.counting import counted
@@ -28,7 +28,8 @@ from fenshen.training.counting import counted
 PASSAGE = 400  # Characters.
 LONG = 3  # Times a passage, from which on the mean document is cut.
 PASSAGES = 4  # Of one text that is written to be cut.
-MOST, MOST_TOKENS = 1000, 100_000  # Pieces written, and tokens of all of them.
+MOST, MOST_TOKENS = 400, 40_000  # Pieces written, and tokens of all of them, unless more are asked for.
+BLOCK = 128  # Texts written side by side.
 MOST_READ = 10_000  # Pieces of held-out text.
 FEWEST_HELD_OUT = 2
 ENDS = ("\n", "。", ". ", " ")
