@@ -6,13 +6,15 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow docs clean
+.PHONY: help demo test slow docs site course clean
 
 help:
 	@echo "make demo    train on handwritten digits (3 minutes), write demo.png"
 	@echo "make test    lint, type check and test (under 10 minutes)"
 	@echo "make slow    the long tests"
-	@echo "make docs    write docs/cli.md anew"
+	@echo "make docs    write docs/cli.md, recipe.md and api.md anew"
+	@echo "make site    the guides and the course as pages, in site/"
+	@echo "make course  run the course's commands, about 20 minutes, and draw its pictures anew"
 	@echo "make clean   remove .venv, the demo and all caches; your runs stay"
 
 # A stamp is as new as the files that say what to install, so that nothing is installed twice.
@@ -49,7 +51,20 @@ slow: .venv/dev-installed
 
 docs: .venv/installed
 	FENSHEN_LANG=en $(BIN)/python -m fenshen.cli.docs > docs/cli.md.new && mv docs/cli.md.new docs/cli.md
+	for page in recipe api; do FENSHEN_LANG=en $(BIN)/python -m fenshen.cli.reference $$page > docs/$$page.md.new && \
+	  mv docs/$$page.md.new docs/$$page.md; done
+
+.venv/site-installed: .venv/installed
+	$(PIP) install --quiet -c constraints.txt -e '.[docs]'
+	@touch $@
+
+site: .venv/site-installed
+	$(BIN)/mkdocs build --quiet
+	@echo "The first page: $(CURDIR)/site/index.html"
+
+course: .venv/installed
+	$(BIN)/python docs/course/commands.py
 
 clean:
-	rm -rf .venv runs/demo demo.png dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv runs/demo demo.png dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -500,3 +500,20 @@ def test_the_page_about_the_command_line_is_current() -> None:
     from fenshen.cli.docs import page
 
     assert (Path(__file__).parents[1] / "docs" / "cli.md").read_text("utf-8") == page(), "run: make docs"
+
+
+@pytest.mark.parametrize("name", ["recipe", "api"])
+def test_the_reference_is_current(name: str) -> None:
+    from fenshen.cli.reference import PAGES
+
+    assert (Path(__file__).parents[1] / "docs" / f"{name}.md").read_text("utf-8") == PAGES[name](), "run: make docs"
+
+
+def test_every_key_of_a_recipe_has_a_row() -> None:
+    from fenshen.cli.reference import recipe_page
+    from fenshen.recipe import FAMILIES, Recipe
+
+    page = recipe_page()
+    keys = [f"{section}.{key}" for section, field in Recipe.model_fields.items() if section != "model" for key in field.annotation.model_fields]
+    keys += [f"model.{key}" for model in FAMILIES.values() for key in model.model_fields]
+    assert not [key for key in keys if f"| `{key}`" not in page and f"| `{key}." not in page]
