@@ -31,8 +31,8 @@ class Telling:
     """What to write: `count` texts that begin with `prompt` (tokens), of at most `tokens` more each.
 
     `block`: texts written side by side; another number may round otherwise. `allowed`: rules, asked before each token; a text ends where
-    they allow nothing. `ends`: each says whether a text written so far is complete. `latents` (count, D): what texts begin from, in place of
-    noise.
+    they allow nothing. `ends`: each says whether a text written so far is complete. `never`: tokens that are not written. `latents` (count, D):
+    what texts begin from, in place of noise.
     """
 
     count: int
@@ -43,6 +43,7 @@ class Telling:
     controls: Controls = field(default_factory=Controls)
     allowed: tuple[Allowed, ...] = ()
     ends: tuple[Callable[[Sequence[int]], bool], ...] = field(default=())
+    never: tuple[int, ...] = ()
     latents: Tensor | None = None
 
 
@@ -70,9 +71,10 @@ def _block(writer: Writer, telling: Telling, indices: range, wanted: int, device
     going = list(range(wanted))
     logit_BV = writer.read(tok_BL, memory)[:, -1]
     uniform = uniforms(telling.seed, indices)
+    never = torch.tensor(telling.never, dtype=torch.long, device=device)
     for _ in range(telling.tokens):
-        allowed_BV = rules(telling.allowed, [[*telling.prompt, *written[row]] if row in going else None for row in range(len(indices))], logit_BV)
-        p_BV = shares(logit_BV, tok_BL, telling.controls, allowed_BV)
+        logit_BV = logit_BV.index_fill(1, never, -torch.inf)
+        p_BV = shares(logit_BV, tok_BL, telling.controls, rules(telling, written, going, logit_BV))
         next_B = draw(p_BV, torch.from_numpy(next(uniform)).to(device))
         chosen, stuck = next_B.tolist(), (p_BV.sum(1) == 0).tolist()
         for row in list(going):
@@ -97,13 +99,14 @@ def uniforms(seed: int, indices: range) -> Iterator[np.ndarray]:
         yield from np.stack([row.random(CHUNK) for row in rows], 1)
 
 
-def rules(allowed: Sequence[Allowed], texts: Sequence[list[int] | None], logit_BV: Tensor) -> Tensor | None:
-    """bool (B, V): what all rules allow after each text; all of it after None. None without rules."""
-    if not allowed:
+def rules(telling: Telling, written: Sequence[list[int]], going: Sequence[int], logit_BV: Tensor) -> Tensor | None:
+    """bool (B, V): what all rules allow after each text that is still `going`. None without rules."""
+    if not telling.allowed:
         return None
     may_BV = np.ones(logit_BV.shape, bool)
-    for row, text in enumerate(texts):
-        for rule in allowed:
-            if text is not None and (may_V := rule(text)) is not None:
+    for row in going:
+        text = [*telling.prompt, *written[row]]
+        for rule in telling.allowed:
+            if (may_V := rule(text)) is not None:
                 may_BV[row] &= may_V
     return torch.from_numpy(may_BV).to(logit_BV.device)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -53,11 +52,9 @@ class Author:
         if most is not None:
             ends = (*ends, lambda ids: len(ids) >= most and len(self.alphabet.decode(ids)) >= most)
         ends = (*ends, *(partial(self._ends_in, end) for end in stop))
-        never = np.ones(self.alphabet.size, bool)
-        never[UNKNOWN] = False
-        allowed = (lambda ids: never, *telling.allowed)
+        telling = replace(telling, ends=ends, never=(*telling.never, UNKNOWN))
         heard: Heard = silent if spoken is None else Decoding(self.alphabet, spoken).hear
-        for ids in narrate(self.writer, replace(telling, ends=ends, allowed=allowed), self.device, heard):
+        for ids in narrate(self.writer, telling, self.device, heard):
             text = self.alphabet.decode(ids)[:most]
             yield min((text.partition(end)[0] for end in stop), key=len, default=text)
 

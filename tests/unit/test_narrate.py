@@ -65,6 +65,10 @@ def test_rules_are_asked_with_the_prompt_and_kept() -> None:
     assert texts(2, allowed=(odd, lambda ids: torch.arange(VOCAB).numpy() % 2 == 0)) == [[], []], "nothing is allowed: the text ends"
 
 
+def test_what_is_never_written_is_not() -> None:
+    assert not any(2 in text for text in texts(30, never=(2,))) and any(2 in text for text in texts(30))
+
+
 def test_every_token_is_heard_as_it_comes() -> None:
     heard: list[tuple[int, int]] = []
     written = list(narrate(Chain(), Telling(3, seed=1), heard=lambda index, token: heard.append((index, token))))

@@ -18,7 +18,7 @@ from fenshen.families.codes import places, steps
 from fenshen.families.writer import Writer
 from fenshen.generate import Order
 from fenshen.media.image import animate, grid, save_picture
-from fenshen.media.text import Alphabet
+from fenshen.media.text import UNKNOWN, Alphabet
 from fenshen.narrate import Telling, narrate
 from fenshen.recipe import Restoring
 from fenshen.restoring import compare, restorer_of
@@ -101,7 +101,7 @@ class Journal:
         writer, made = self.trainer.averaged, self.trainer.made
         assert isinstance(writer, Writer) and isinstance(made, Written)
         alphabet = Alphabet.from_state(made.alphabet)
-        telling = Telling(TEXTS, self.trainer.recipe.train.seed, tokens=TEXT_TOKENS, block=TEXTS)
+        telling = Telling(TEXTS, self.trainer.recipe.train.seed, tokens=TEXT_TOKENS, block=TEXTS, never=(UNKNOWN,))
         return [alphabet.decode(ids) for ids in narrate(writer, telling, str(self.trainer.device))]
 
     def grid(self) -> np.ndarray:
