@@ -13,12 +13,11 @@ from fenshen.evaluate.audit import Attack, Audit, attack_by, attack_in_words, ce
 from fenshen.evaluate.subject import Say
 from fenshen.evaluate.text_copying import TextCopying, copies_in_words, text_copying
 from fenshen.evaluate.text_subject import TextSubject
-from fenshen.families.autoregressive import surprise
 from fenshen.families.writer import Writer
 from fenshen.lang import tr
 from fenshen.measure.exposure import Secret, alternatives, exposure, find_secrets
 from fenshen.run import RunFolder
-from fenshen.space import END, present
+from fenshen.space import END
 
 ROWS = 32
 MEMBERS = 1000
@@ -88,9 +87,7 @@ def _nats(writer: Writer, rows: Sequence[np.ndarray], device: str) -> np.ndarray
     tok_BL = torch.full((len(rows), max(2, *map(len, rows))), END, device=device)
     for place, row in zip(tok_BL, rows, strict=True):
         place[: len(row)] = torch.from_numpy(row).to(device)
-    memory = writer.begin(torch.zeros(len(rows), writer.latent, device=device), {})
-    nats_BL = surprise(writer.read(tok_BL[:, :-1], memory), tok_BL[:, 1:], length_B).double()
-    return (nats_BL * present(length_B, nats_BL.shape[1])).sum(1).cpu().numpy()
+    return writer.surprise(tok_BL, length_B).double().sum(1).cpu().numpy()
 
 
 def _secrets_in_words(secrets: Sequence[Exposed]) -> list[str]:
