@@ -60,7 +60,7 @@ class Autopilot:
     def __init__(self, trainer: Trainer, examiner: Examiner | None, safe: Recipe, say: Callable[[Event], None]):
         assert trainer.recipe.train.kimg
         self.trainer, self.examiner, self.safe, self.say = trainer, examiner, safe, say
-        self.every = max(trainer.recipe.train.kimg / LOOKS, COUNT / COST / 1000)
+        self.every = max(trainer.recipe.train.kimg / LOOKS, COUNT / COST / 1000 if examiner else 0.0)
         self.chart, self.tried, self.rescues = Chart(), dict[str, int](), 0
         self.events: list[Event] = []
         self.next_look, self.wait_until, self.resigned = 0.0, 0.0, False
@@ -103,8 +103,8 @@ class Autopilot:
     def _look(self) -> None:
         self.chart.step = {name: _moved(old, self.trainer.players[name].parameters()) for name, old in self.before.items()}
         self.before = {}
-        self._overhear()
         if self.examiner is not None:
+            self._overhear()
             self.chart.looks.append(self.examiner.look(self._kimg, self.pictures(COUNT)))
             self._check_goal()
         found = diagnose(self.chart, self.trainer.at.fraction, self.trainer.recipe)

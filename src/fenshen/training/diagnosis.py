@@ -30,7 +30,7 @@ BY_HEART = 0.6  # Part of the way from training pictures to made ones at which t
 EARLY, HASTE, LATEST_RESTART, LATEST_CUT = 0.15, 0.3, 0.6, 0.5  # Parts of the plan.
 LAST_PART = 0.25  # Of the shortened plan, when there is nothing more to gain: the learning rate comes down in it.
 LR_CUT, STRONGER = 0.5, 4.0
-EVERYONE = ("critic", "generator", "autoencoder")  # The players there may be.
+EVERYONE = ("critic", "generator", "autoencoder", "restorer")  # The players there may be.
 
 
 @dataclass

@@ -98,8 +98,6 @@ def complete(recipe: Recipe, dataset: Material, device: torch.device) -> Recipe:
     }
     if isinstance(model, Adversary):
         filled |= _adversary(model, dataset.resolution, batch)
-    if restoring:
-        filled["autopilot.on"] = False
     if isinstance(model, Autoencoding):
         filled["model.latent"] = model.latent or (16 if dataset.resolution <= 32 else 64)
     if isinstance(model, Vae):

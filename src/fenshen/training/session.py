@@ -16,7 +16,7 @@ import torch
 from fenshen.data import Dataset, Texts
 from fenshen.errors import OutOfMemoryError, OutOfSpaceError, RunFolderError
 from fenshen.lang import tr
-from fenshen.recipe import OverCodes, Recipe
+from fenshen.recipe import OverCodes, Recipe, Restoring
 from fenshen.run import Made, RunFolder, Written, read_tensors, write_atomically, write_tensors
 from fenshen.training.adapting import Origin, begin
 from fenshen.training.autopilot import Autopilot, Event
@@ -30,7 +30,9 @@ from fenshen.training.probe import Probed, check_memory, probe
 from fenshen.training.transfer import start_from, take_codec
 
 HURRY_FROM = 0.75
-SAFE = ("network", "size", "latent", "codes", "condition", "groups", "likelihood", "sigma", "prior")  # What the model is; the rest is how it learns.
+# What the model is and is for; the rest is how it learns.
+SAFE = ("network", "size", "latent", "codes", "condition", "groups", "likelihood", "sigma", "prior", "task", "factor", "depth", "distance")
+
 LOOK_EVERY = 16
 SAVE_SECONDS = 120.0
 MARGIN = 1.15
@@ -198,6 +200,8 @@ def autopilot(plan: Plan, run: RunFolder, trainer: Trainer, watcher: Watcher) ->
 
     if isinstance(plan.dataset, Texts):
         return HeldOut(trainer, say) if len(plan.dataset.held_out) else None
+    if isinstance(plan.recipe.model, Restoring):
+        return Autopilot(trainer, None, safe_recipe(plan), say)
     seen = replace(plan.dataset, labels=None, classes=()) if grouped(plan.made) else plan.dataset  # As `fenshen evaluate` will see it.
     encoder = encoder_of(seen, plan.device, watcher.said)
     examiner = Examiner(lambda pictures: encoder.read(pictures).features, plan.dataset, plan.recipe.train.seed)
