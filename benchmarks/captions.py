@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from record import record
 
-import fenshen
+import fenshen.api
 from fenshen.evaluate.charts import Axis, element, joined, number
 from fenshen.measure.bleu import bleu, self_bleu, words
 from fenshen.recipe import set_from_text
