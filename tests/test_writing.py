@@ -161,7 +161,7 @@ def test_training_ends_when_held_out_text_becomes_no_likelier(
         trainer.shown = 1000 * (number + 1) * max(1, round(watch.every + 1))
         watch.after_step(Report())
         ended = ended or (len(watch.seen) if watch.goal_met else None)
-    assert ended == ends and [nats for _, nats in watch.seen] == seen and len(said) == (ends is not None)
+    assert ended == ends and [look[1] for look in watch.seen] == seen and len(said) == (ends is not None)
     best = watch.finish()
     assert (best is None) == (kept is None) and (kept is None or set(next(iter(best.values())).flatten().tolist()) == {kept})
     fresh = HeldOut(trainer, said.append)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from fenshen.data import look as look_at
 from fenshen.errors import DataError, RecipeError
 from fenshen.evaluate.adapted import Distances, distances
 from fenshen.evaluate.audit import Audit, audit
-from fenshen.evaluate.critic import gate
+from fenshen.evaluate.critic import gate, text_gate
 from fenshen.evaluate.report import Evaluation, evaluate
 from fenshen.evaluate.restored import evaluate_restoring
 from fenshen.evaluate.text_audit import audit_words
@@ -171,13 +172,15 @@ class Run:
     def write(
         self, count: int = 1, prompt: str = "", seed: int = 0, *, tags: Sequence[str] = (), max_chars: int = 1000, stop: Sequence[str] = (),
         temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, min_p: float = 0.0, repetition: float = 1.0,
-        shape: Shape | None = None, like: Sequence[str] = (), far: float = 0.5, spoken: Spoken | None = None, device: str = "auto",
+        shape: Shape | None = None, like: Sequence[str] = (), far: float = 0.5, keep: float = 1.0, spoken: Spoken | None = None,
+        device: str = "auto",
     ) -> Words:  # fmt: skip
         """`count` new texts that go on from `prompt`, each until it ends by itself, at `stop` or after `max_chars`.
 
         The same seed writes the same texts, whatever the count. `tags`: what a text is said to be, by name. The other wishes as of
         `fenshen.sampling.Controls`. `shape`: what the texts must be like; `max_chars` does not cut JSON.
         `like`, of a run with latents: texts around this one, the further the larger `far` (0 to 1), or on the way from one to the next.
+        `keep` < 1, of a run with a critic: each text is the one that it finds most real of so many more.
         `spoken(index, characters)` is told of each text as it grows.
         """
         if count < 1:
@@ -188,7 +191,19 @@ class Run:
         rules = shape.rules(author.alphabet, tokens, self.corpus() if shape.no_copy else None)
         latents = author.near(like, count, far, seed, tags) if like else None
         telling = Telling(count, seed, tokens, max_chars, controls=controls, allowed=rules, latents=latents)
-        return Words(tuple(author.write(telling, max_chars, stop, spoken)), prompt, self.path.resolve().name)
+        texts = list(self._chosen(author, telling, max_chars, stop, keep) if keep < 1 else author.write(telling, max_chars, stop, spoken))
+        return Words(tuple(texts), prompt, self.path.resolve().name)
+
+    def _chosen(self, author: Author, telling: Telling, most: int, stop: Sequence[str], keep: float) -> Iterator[str]:
+        """Of each 1 / `keep` texts the one that the critic finds most real."""
+        if keep < 0.01:
+            raise RecipeError("--keep {value}: between 0.01 and 1, the part of what is drawn that is kept", value=keep)
+        score, times = text_gate(self.folder, self.recipe, self.folder.load_writer()[1], author.device), round(1 / keep)
+        drawn = author.write(replace(telling, count=telling.count * times), most, stop)
+        prompt = author.alphabet.decode(telling.prompt)
+        for _ in range(telling.count):
+            texts = list(islice(drawn, times))
+            yield texts[int(score([prompt + text for text in texts]).argmax())]
 
     def corpus(self) -> Corpus:
         """The training texts of a run of words, to look copies up in. RunFolderError where they have changed."""

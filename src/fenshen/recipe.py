@@ -261,6 +261,19 @@ class OverCodes(Model):
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = Field(None, description="of what passes between layers; derived: 0.1")
 
 
+class TextGan(Writing):
+    """Adversarial family of words: a recurrent writer, first by likelihood alone, then also against a critic of whole texts."""
+
+    family: Literal["textgan"] = "textgan"
+    net: Literal["lstm"] = "lstm"
+    pretraining: Annotated[float, Field(ge=0, lt=1)] = Field(0.6, description="part of the plan in which the likelihood alone counts")
+    adversarial: NotNegative = Field(0.1, description="weight of what the critic says beside the likelihood")
+    likelihood: NotNegative = Field(1.0, description="weight of the likelihood beside what the critic says")
+    sharpness: Annotated[float, Field(ge=1)] = Field(100.0, description="inverse temperature of the soft tokens at the end; it begins at 1")
+    critic_steps: Annotated[int, Field(ge=1, le=20)] = Field(1, description="critic updates per update of the writer")
+    tolerance: NotNegative = Field(0.05, description="nats per token by which held-out text may become less likely, before training ends")
+
+
 def _family_of(model: Any) -> str:
     """Which kind of model a part of a recipe describes; `gan` where it does not say."""
     return str(model.get("family", "gan")) if isinstance(model, dict) else model.family
@@ -269,12 +282,13 @@ def _family_of(model: Any) -> str:
 AnyModel = Annotated[
     Annotated[Gan, Tag("gan")] | Annotated[Vae, Tag("vae")] | Annotated[VaeGan, Tag("vaegan")]
     | Annotated[Restore, Tag("restore")] | Annotated[RestoreGan, Tag("restoregan")] | Annotated[Autoregressive, Tag("autoregressive")]
-    | Annotated[Ngram, Tag("ngram")] | Annotated[TextVae, Tag("textvae")] | Annotated[OverCodes, Tag("codec")],
+    | Annotated[Ngram, Tag("ngram")] | Annotated[TextVae, Tag("textvae")] | Annotated[TextGan, Tag("textgan")]
+    | Annotated[OverCodes, Tag("codec")],
     Discriminator(_family_of),
 ]  # fmt: skip
 FAMILIES: dict[str, type[Model]] = {
     "gan": Gan, "vae": Vae, "vaegan": VaeGan, "restore": Restore, "restoregan": RestoreGan, "autoregressive": Autoregressive, "ngram": Ngram,
-    "textvae": TextVae, "codec": OverCodes,
+    "textvae": TextVae, "textgan": TextGan, "codec": OverCodes,
 }  # fmt: skip
 
 

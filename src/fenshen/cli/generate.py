@@ -131,7 +131,7 @@ def generate(
     controls = {"temperature": temperature, "top_p": top_p, "top_k": top_k, "min_p": min_p, "repetition": repetition}
     of_words = {"prompt": prompt, "tags": tag or [], "max_chars": max_chars, "stop": stop or [], "like": like or [], "far": far} | controls
     if isinstance(found.recipe.model, Wording):
-        refuse("words", {"--label": label, "--truncation": truncation != 1, "--by-class": by_class, "--keep": keep != 1, "--code": code,
+        refuse("words", {"--label": label, "--truncation": truncation != 1, "--by-class": by_class, "--code": code,
                          "--by-code": by_code, "--prior": prior, "--input": source, "--mask": mask, "--grid": grid, "--format": format})  # fmt: skip
         where = {"seed": seed, "device": device or "auto"}
         count = count or (PATH if len(like or []) > 1 else 1)
@@ -139,7 +139,7 @@ def generate(
             words.chat(speaker, found, {"me": speaks_as, "you": speaks_to} | where | controls)
             return
         shape = Shape(form, rhyme, tones, lines, None if schema is None else read_schema(Path(schema)), no_copy)
-        words.write_words(speaker, found, {"count": count} | where | of_words, shape, out, growing, show_copying)
+        words.write_words(speaker, found, {"count": count, "keep": keep} | where | of_words, shape, out, growing, show_copying)
         return
     usual = {"max_chars": 1000, "far": 0.5, "temperature": 1.0, "top_p": 1.0, "repetition": 1.0}
     refuse("pictures", {f"--{name}".replace("_", "-").removesuffix("s"): value != usual[name] if name in usual else value

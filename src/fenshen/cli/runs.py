@@ -13,7 +13,7 @@ from fenshen.cli.console import Speaker, bytes_in_words
 from fenshen.cli.options import Json, RunName
 from fenshen.errors import FenshenError, RunFolderError
 from fenshen.lang import tr
-from fenshen.recipe import AnyModel, Autoregressive, Ngram, OverCodes, TextVae
+from fenshen.recipe import AnyModel, Autoregressive, Ngram, OverCodes, TextGan, TextVae
 
 if TYPE_CHECKING:
     from fenshen.api import Run
@@ -70,7 +70,7 @@ def network_of(model: AnyModel) -> str:
     match model:
         case Ngram():
             return f"{model.order}-gram"
-        case Autoregressive():
+        case Autoregressive() | TextGan():
             return model.net
         case TextVae():
             return "lstm"

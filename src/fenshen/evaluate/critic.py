@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from fenshen.condition import Given
 from fenshen.errors import RecipeError, RunFolderError
@@ -14,10 +16,13 @@ from fenshen.families.adversarial import Adversarial
 from fenshen.families.base import Family
 from fenshen.families.build import build
 from fenshen.families.gan import GAN
+from fenshen.families.textgan import TextGAN
 from fenshen.generate import Judge
 from fenshen.media.image import to_tensor
+from fenshen.media.text import Alphabet
 from fenshen.recipe import Recipe
-from fenshen.run import Made, RunFolder, read_tensors
+from fenshen.run import Made, RunFolder, Written, read_tensors
+from fenshen.space import END
 
 BATCH = 100
 MOST = 2000  # Pairs that are judged: the accuracy is then known to 2 percent points.
@@ -31,7 +36,7 @@ class CriticReport:
     loss: float
 
 
-def load_family(run: RunFolder, recipe: Recipe, made: Made, device: str) -> Family:
+def load_family(run: RunFolder, recipe: Recipe, made: Made | Written, device: str) -> Family:
     """All networks as they were last saved, those that only train included; RunFolderError where they do not fit."""
     tensors, header = read_tensors(run.state)
     family = build(made.space, made.told, recipe.set(header["changes"]).model)
@@ -49,6 +54,20 @@ def gate(run: RunFolder, recipe: Recipe, made: Made, device: str) -> Judge:
     if not isinstance(family, Adversarial):
         raise RecipeError("--keep: a run of the family {family} has no critic that could choose; leave it out", family=recipe.model.family)
     return family.score
+
+
+def text_gate(run: RunFolder, recipe: Recipe, made: Written, device: str) -> Callable[[Sequence[str]], Tensor]:
+    """What scores whole texts (N,) for `--keep`: the critic. RecipeError for a run without one."""
+    family, alphabet = load_family(run, recipe, made, device), Alphabet.from_state(made.alphabet)
+    if not isinstance(family, TextGAN):
+        raise RecipeError("--keep: a run of the family {family} has no critic that could choose; leave it out", family=recipe.model.family)
+
+    @torch.no_grad()
+    def score(texts: Sequence[str]) -> Tensor:
+        rows = [torch.from_numpy(np.append(alphabet.encode(text)[: made.context - 1], END)) for text in texts]
+        return family.score(nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=END).to(device)).cpu()
+
+    return score
 
 
 @torch.no_grad()

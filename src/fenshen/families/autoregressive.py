@@ -15,14 +15,14 @@ from fenshen.families.base import At, Family, Losses, Player
 from fenshen.families.writer import RECURRENT_REACH, Memory, Writer, surprise
 from fenshen.nets.recurrent import Recurrent
 from fenshen.nets.transformer import Transformer
-from fenshen.recipe import Autoregressive, Model
+from fenshen.recipe import Autoregressive, Model, TextGan
 from fenshen.space import Tokens
 
 
 class LanguageModel(Writer):
     """A network that reads tokens and says what may follow."""
 
-    def __init__(self, space: Tokens, model: Autoregressive):
+    def __init__(self, space: Tokens, model: Autoregressive | TextGan):
         assert model.width and model.depth and model.context and model.dropout is not None
         super().__init__(space)
         self.net: Recurrent | Transformer

@@ -174,6 +174,11 @@ class Family(nn.Module):
         """How much a sample looks, to the model, like one that it was trained on (B,): what an insider would go by."""
         raise NotImplementedError
 
+    @property
+    def tolerance(self) -> float:
+        """Nats per token by which held-out text may become less likely than it ever was: what an adversary may cost."""
+        return 0.0
+
     def comparable(self, at: At) -> bool:
         """Whether what it says of held-out samples now can be set beside what it says later: not while its losses change their weights."""
         return True

@@ -11,10 +11,11 @@ from fenshen.families.gan import GAN, Generator
 from fenshen.families.overcodes import CodeWriter, MaximumLikelihoodOverCodes
 from fenshen.families.quantized import Codec, QuantizedVAE
 from fenshen.families.restore import AdversarialRestoration, Restoration, Restorer
+from fenshen.families.textgan import TextGAN
 from fenshen.families.textvae import TextAutoencoder, VariationalText
 from fenshen.families.vae import VAE
 from fenshen.families.vaegan import VAEGAN
-from fenshen.recipe import Autoregressive, Gan, Model, Ngram, OverCodes, Restore, RestoreGan, TextVae, Vae, VaeGan
+from fenshen.recipe import Autoregressive, Gan, Model, Ngram, OverCodes, Restore, RestoreGan, TextGan, TextVae, Vae, VaeGan
 from fenshen.space import Space, Tokens
 
 
@@ -26,6 +27,8 @@ def build(space: Space, told: Told, model: Model, burn_in: float = 0.0) -> Famil
                 return MaximumLikelihood(space, model)
             case TextVae():
                 return VariationalText(space, model)
+            case TextGan():
+                return TextGAN(space, model)
         raise AssertionError(model)
     match model:
         case Gan():
@@ -49,7 +52,7 @@ def build_sampler(space: Space, told: Told, model: Model) -> Kept:
     """The part of a family that makes samples."""
     if isinstance(space, Tokens):
         match model:
-            case Autoregressive():
+            case Autoregressive() | TextGan():
                 return LanguageModel(space, model)
             case Ngram():
                 return Counted(space, model)

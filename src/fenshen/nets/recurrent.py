@@ -48,9 +48,9 @@ class Recurrent(nn.Module):
     def features(
         self, tok_BL: Tensor, states: States | None = None, noise: torch.Generator | None = None, told_BD: Tensor | None = None
     ) -> Tensor:  # fmt: skip
-        """What is known after each token (B, L, D)."""
+        """What is known after each token (B, L, D). Tokens may be int64 (B, L), or shares of the vocabulary (B, L, V)."""
         part, states = self.dropout if self.training else 0.0, states or self.begin()
-        x_BLD = norm(self.embed(tok_BL))
+        x_BLD = norm(tok_BL @ self.embed.weight if tok_BL.is_floating_point() else self.embed(tok_BL))
         if self.hear is not None and told_BD is not None:
             x_BLD = x_BLD + self.hear(told_BD)[:, None]
         for index, layer in enumerate(self.layers):

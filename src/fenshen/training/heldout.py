@@ -18,6 +18,8 @@ from torch import Tensor
 from fenshen.data import Texts
 from fenshen.families.writer import Writer
 from fenshen.lang import Said, said
+from fenshen.measure.bleu import self_bleu, words
+from fenshen.narrate import Telling, narrate
 from fenshen.run import Tensors
 from fenshen.space import END, present
 from fenshen.training.autopilot import Event
@@ -28,8 +30,11 @@ LOOKS = 40
 COST = 0.05  # Of the time of training, at most; to be surprised takes a third of what it takes to learn.
 MOST = 16_384  # Tokens that are looked at during training; all of them when it is over.
 ROWS = 32  # Stretches read at once.
+IMPATIENCE = 2  # Looks in which a critic does harm, before training ends.
 PATIENCE = 6  # Looks without a new best one, before training ends.
 WORSE = 0.01  # By how much, in nats, the last one is worse than the best one then.
+WRITTEN, GRAM = 96, 3  # Texts that are written to see how alike they are, and the n of their self-BLEU.
+MORE_ALIKE = 0.05  # By so much it may rise beside a critic.
 
 
 @dataclass(frozen=True)
@@ -112,7 +117,7 @@ class HeldOut:
         self.every = max(trainer.recipe.train.kimg / LOOKS, least / 1000)
         self.next_look = self.every
         self.events: list[Event] = []
-        self.seen: list[tuple[float, float]] = []  # kimg, nats per token.
+        self.seen: list[tuple[float, float, float]] = []  # kimg, nats per token, self-BLEU (0 where nobody plays against it).
         self.whole: Surprise | None = None
         self.best: Tensors = {}
         self.goal_met = False
@@ -133,23 +138,47 @@ class HeldOut:
 
     def _look(self) -> None:
         nats = self._surprise(MOST).per_token
-        best = min((nats for _, nats in self.seen), default=math.inf)
-        self.seen.append((self._kimg, nats))
-        if nats < best:
+        self.seen.append((self._kimg, nats, self._alike() if self._tolerance else 0.0))
+        if self._since_best == 0:
             self.best = {name: value.clone() for name, value in self.trainer.averaged.state_dict().items()}
-        elif nats > best + WORSE and self._since_best >= PATIENCE:
+        elif self._tolerance and self._since_best >= IMPATIENCE:
+            self.goal_met = True
+            text = "since {kimg} kimg held-out text is less likely, or what is written more alike, than the critic is worth: training ends"
+            self._note(said(text, kimg=self._best_kimg))
+        elif not self._tolerance and nats > self.seen[self._best][1] + WORSE and self._since_best >= PATIENCE:
             self.goal_met = True
             text = "held-out text has become no likelier since {kimg} kimg: training ends, before it knows its text by heart"
             self._note(said(text, kimg=self._best_kimg))
 
     @property
+    def _tolerance(self) -> float:
+        return self.trainer.family.tolerance
+
+    @property
+    def _best(self) -> int:
+        """Which look was the best one: the likeliest; beside a critic the last one that was hardly less likely, and hardly more alike."""
+        nats, alike = np.array(self.seen)[:, 1:].T
+        if not self._tolerance:
+            return int(nats.argmin())
+        least = np.minimum.accumulate(nats)
+        return int(np.flatnonzero((nats <= least + self._tolerance) & (alike <= alike[nats.argmin()] + MORE_ALIKE))[-1])
+
+    @property
     def _best_kimg(self) -> str:
-        return f"{min(self.seen, key=lambda look: look[1])[0]:.1f}"
+        return f"{self.seen[self._best][0]:.1f}"
 
     @property
     def _since_best(self) -> int:
         """Looks after the best one."""
-        return len(self.seen) - 1 - int(np.argmin([nats for _, nats in self.seen]))
+        return len(self.seen) - 1 - self._best
+
+    def _alike(self) -> float:
+        """Self-BLEU of what it writes now."""
+        writer = self.trainer.averaged
+        assert isinstance(writer, Writer)
+        telling = Telling(WRITTEN, self.trainer.recipe.train.seed, tokens=writer.space.size[0])
+        texts = [words(self.texts.alphabet.decode(ids)) for ids in narrate(writer, telling, str(self.trainer.device))]
+        return self_bleu(texts, GRAM)[GRAM]
 
     def _surprise(self, most: int | None = None) -> Surprise:
         assert isinstance(self.trainer.averaged, Writer)
@@ -163,7 +192,9 @@ class HeldOut:
         """What the last look saw, for the log and its curves; over all held-out text when training is over."""
         if self.whole is not None:
             return {"held_out/nats": self.whole.per_token, "held_out/bits_per_byte": self.whole.bits_per_byte}
-        return {"held_out/nats": self.seen[-1][1]} if self.seen else {}
+        if not self.seen:
+            return {}
+        return {"held_out/nats": self.seen[-1][1]} | ({"held_out/self_bleu": self.seen[-1][2]} if self._tolerance else {})
 
     def finish(self) -> Tensors | None:
         """The best averaged weights, where the last ones are worse; and how surprised what is kept is by all held-out text."""
@@ -184,7 +215,7 @@ class HeldOut:
 
     def load(self, tensors: dict[str, Tensor], memory: dict[str, Any]) -> None:
         """Takes up what `state` gave."""
-        self.seen = [(kimg, nats) for kimg, nats in memory["seen"]]
+        self.seen = [(kimg, nats, alike) for kimg, nats, alike in memory["seen"]]
         self.next_look, self.every = memory["next_look"], memory["every"]
         self.events = [Event.read(line) for line in memory["events"]]
         self.best = {name.removeprefix("best."): value for name, value in tensors.items() if name.startswith("best.")}

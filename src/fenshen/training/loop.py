@@ -149,7 +149,10 @@ class Trainer:
         report, at = Report(), self.at
         for name, player in self.players.items():
             schedule(self.optimizers[name], self.recipe.train, name, at)
-            for _ in range(self.family.steps(name)):
+            moves = self.family.steps(name)
+            if not moves:  # It has nothing to do yet.
+                continue
+            for _ in range(moves):
                 x_BCHW, given = self._draw(name)
                 losses = self.parts.backward(name, x_BCHW, given, at, self.noise)
                 report.norms[name] = limit_gradients(self.recipe.train, player.parameters())

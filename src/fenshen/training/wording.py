@@ -14,6 +14,7 @@ from fenshen.run import Written
 
 WIDTHS: dict[str, dict[Size, tuple[int, int]]] = {
     "transformer": {"nano": (128, 4), "small": (192, 4), "base": (384, 6), "large": (768, 12)},
+    "textgan": {"nano": (256, 1), "small": (384, 1), "base": (512, 1), "large": (1024, 2)},
     "textvae": {"nano": (256, 1), "small": (384, 1), "base": (512, 1), "large": (1024, 2)},
     "lstm": {"nano": (256, 2), "small": (384, 2), "base": (512, 3), "large": (1024, 3)},
 }
@@ -94,9 +95,9 @@ def default_context(texts: Texts, size: Size, rows: str) -> int:
 
 
 def default_batch(device: torch.device, texts: Texts, context: int, rows: str, family: str) -> int:
-    """Rows that have about STEP_TOKENS together; an autoencoder, which has more to find out, takes smaller steps."""
+    """Rows that have about STEP_TOKENS together; what has more to find out than a likelihood takes smaller steps."""
     length = context if rows == "windows" else max(1.0, float(texts.lengths.mean()))
-    return int(max(4, min(512, 2 ** round(np.log2(STEP_TOKENS[device.type] / (4 if family == "textvae" else 1) / length)))))
+    return int(max(4, min(512, 2 ** round(np.log2(STEP_TOKENS[device.type] / (4 if family in ("textvae", "textgan") else 1) / length)))))
 
 
 def tokens_per_row(recipe: Recipe, texts: Texts) -> float:

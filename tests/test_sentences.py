@@ -1,0 +1,94 @@
+"""Runs of sentences, with a latent or with a critic: trained, stopped and resumed, written from; the critic as a judge; when it is sent home."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from made import write_folder
+from test_training import StopAfter
+from written import sentence
+
+import fenshen
+from fenshen.errors import RecipeError
+from fenshen.evaluate.critic import text_gate
+from fenshen.run import read_tensors
+from fenshen.training.heldout import HeldOut, Surprise
+from fenshen.training.loop import Trainer
+from fenshen.training.plan import describe
+from fenshen.training.session import Stop
+
+SMALL = {"model.width": 16, "model.depth": 1, "model.context": 16, "train.batch": 8, "train.threads": 1, "train.precision": "fp32", "train.ticks": 2,
+         "data.vocabulary": 300, "data.unit": "line", "evaluate.report": False}  # fmt: skip
+STEPS = 10
+
+
+@pytest.fixture(scope="module")
+def lines(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_folder(tmp_path_factory.mktemp("lines"), {"lines.txt": "\n".join(sentence(number, 5) for number in range(60))}) / "lines.txt"
+
+
+@pytest.fixture(scope="module", params=["textvae", "textgan"])
+def run(request: pytest.FixtureRequest, lines: Path, tmp_path_factory: pytest.TempPathFactory) -> fenshen.Run:
+    return fenshen.train(lines, request.param, kimg=STEPS * 8 / 1000, changes=SMALL, out=tmp_path_factory.mktemp("module") / request.param)
+
+
+def test_five_and_five_steps_are_ten(run: fenshen.Run, lines: Path, tmp_path: Path) -> None:
+    """Stopped in the middle, where only the likelihood has counted so far, and resumed: as if never stopped."""
+    stop = Stop()
+    part = fenshen.train(lines, run.recipe.model.family, kimg=STEPS * 8 / 1000, changes=SMALL, out=tmp_path / "part", stop=stop,
+                         watcher=StopAfter(stop, 1))  # fmt: skip
+    assert stop.signal == signal.SIGINT and 0 < read_tensors(part.folder.state)[1]["steps"] < STEPS
+    fenshen.resume(part.path)
+    (one, _), (other, _) = (read_tensors(r.folder.state) for r in (run, part))
+    assert set(one) == set(other) and all(torch.equal(one[k], other[k]) for k in one)
+
+
+def test_it_writes_and_the_same_seed_the_same(run: fenshen.Run) -> None:
+    one, other = run.write(4, seed=1, max_chars=40), run.write(2, seed=1, max_chars=40)
+    assert one.texts[:2] == other.texts and len(one.texts) == 4 and all(len(text) <= 40 for text in one.texts)
+
+
+def test_a_latent_is_written_from_and_a_critic_chooses(run: fenshen.Run, here: Callable[..., str]) -> None:
+    if run.recipe.model.family == "textvae":
+        same = run.write(3, like=[sentence(1, 5)], far=0.0, temperature=0.0).texts
+        assert len(set(same)) == 1 and len(run.write(3, like=[sentence(1, 5), sentence(2, 5)], temperature=0.0).texts) == 3
+        assert here(0, "generate", run.path, "--like", sentence(1, 5), "--count", "2", "--max-chars", "20", "--no-stream").count("――") > 2
+        with pytest.raises(RecipeError, match="no critic"):
+            run.write(2, keep=0.5)
+        return
+    _, made, _ = run.folder.load_writer()
+    score = text_gate(run.folder, run.recipe, made, "cpu")
+    drawn, kept = run.write(8, seed=3).texts, run.write(2, seed=3, keep=0.25).texts
+    assert [max(drawn[at : at + 4], key=lambda text: float(score([text]))) for at in (0, 4)] == list(kept)
+    assert here(0, "generate", run.path, "--keep", "0.5", "--no-stream")
+    with pytest.raises(RecipeError, match="no latents"):
+        run.write(2, like=["a"])
+
+
+@pytest.mark.parametrize(("nats", "alike", "ends", "kept"), [
+    ([3.0, 2.0, 2.04, 2.03], [0.1, 0.5, 0.5, 0.5], None, 3), ([3.0, 2.0, 2.2, 2.3], [0.5] * 4, 4, 1),
+    ([3.0, 2.0, 2.0, 2.0], [0.1, 0.5, 0.6, 0.6], 4, 1), ([3.0, 2.0, 2.2, 2.0, 2.3], [0.5] * 5, None, 3),
+])  # fmt: skip
+def test_a_critic_that_does_harm_is_sent_home(
+    nats: list[float], alike: list[float], ends: int | None, kept: int, lines: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The looks are scripted: held-out text may become a little less likely, and texts a little more alike, but no more."""
+    recipe = fenshen.api.describe_recipe(lines, "textgan", kimg=1.0, changes=SMALL | {"model.dropout": 0.0})
+    dataset = fenshen.data.prepare_texts(recipe.data)
+    recipe = fenshen.training.plan.complete(recipe, dataset, torch.device("cpu")).set({"train.ema_half_life_kimg": 0.0})
+    trainer = Trainer(recipe, describe(recipe, dataset), dataset, torch.device("cpu"))
+    watch = HeldOut(trainer, lambda event: None)
+    monkeypatch.setattr(watch, "_surprise", lambda most=None: Surprise(nats[min(len(watch.seen), len(nats) - 1)], 1, 1))
+    monkeypatch.setattr(watch, "_alike", lambda: alike[min(len(watch.seen), len(nats) - 1)])
+    weight, ended = next(iter(trainer.averaged.parameters())), None
+    for number in range(len(nats)):
+        weight.data.fill_(number)
+        trainer.shown = 1000 * (number + 1) * max(1, round(watch.every + 1))
+        watch.after_step(fenshen.training.loop.Report())
+        ended = ended or (len(watch.seen) if watch.goal_met else None)
+    watch.finish()
+    assert ended == ends and set(next(iter(trainer.averaged.parameters())).flatten().tolist()) == {kept}
