@@ -141,7 +141,7 @@ def race(options: argparse.Namespace) -> dict[str, Any]:
         plain.step()
     other_seconds = (time.perf_counter() - began) * ITERATIONS / 40
     kimg = options.part * other_seconds * planned.probed.pictures_per_second / 1000
-    trainer = Trainer(planned.recipe.set({"train.kimg": kimg, "train.ema_half_life_kimg": 0.05 * kimg}), planned.made, texts, planned.device)
+    trainer = Trainer(planned.recipe.set({"train.kimg": kimg, "train.ema_half_life_kimg": 0.02 * kimg}), planned.made, texts, planned.device)
     plain, seconds = PlainLoop(texts), [0.0, 0.0]
     sides: list[tuple[Callable[[], object], Callable[[], bool]]] = [
         (plain.step, lambda: plain.done >= ITERATIONS), (trainer.step, lambda: trainer.finished)

@@ -16,7 +16,7 @@ import torch
 from fenshen.data import Dataset, Texts
 from fenshen.errors import OutOfMemoryError, OutOfSpaceError, RunFolderError
 from fenshen.lang import tr
-from fenshen.recipe import OverCodes, Recipe, Restoring
+from fenshen.recipe import OverCodes, Recipe, Restoring, Wording
 from fenshen.run import Made, RunFolder, Written, read_tensors, write_atomically, write_tensors
 from fenshen.training.adapting import Origin, begin
 from fenshen.training.autopilot import Autopilot, Event
@@ -153,8 +153,9 @@ def planned_kimg(recipe: Recipe, probed: Probed) -> float:
 
 
 def default_half_life(recipe: Recipe) -> float:
-    """Of the averaged weights, in kimg: a twentieth of the plan."""
-    return max(1.0, 0.05 * (recipe.train.kimg or 0))
+    """Of the averaged weights, in kimg: a twentieth of the plan; of words, which move less from step to step, a fiftieth."""
+    kimg = recipe.train.kimg or 0.0
+    return 0.02 * kimg if isinstance(recipe.model, Wording) else max(1.0, 0.05 * kimg)
 
 
 @contextlib.contextmanager

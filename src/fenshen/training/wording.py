@@ -46,7 +46,7 @@ def complete_words(recipe: Recipe, texts: Texts, device: torch.device) -> Recipe
         "model.groups": 0,
         "train.batch": train.batch or default_batch(device, texts, context, rows, model.family),
         "train.optimizer": train.optimizer or "adamw",
-        "train.lr": train.lr or 3e-3,
+        "train.lr": train.lr or (4e-3 if isinstance(model, Autoregressive) and model.net == "lstm" else 3e-3),
         "train.beta1": 0.9 if train.beta1 is None else train.beta1,
         "train.beta2": 0.99 if train.beta2 is None else train.beta2,
         "train.augmentation": "off",
