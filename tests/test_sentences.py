@@ -62,11 +62,18 @@ def test_a_latent_is_written_from_and_a_critic_chooses(run: fenshen.Run, here: C
         return
     _, made, _ = run.folder.load_writer()
     score = text_gate(run.folder, run.recipe, made, "cpu")
-    drawn, kept = run.write(8, seed=3).texts, run.write(2, seed=3, keep=0.25).texts
+    drawn, kept = run.write(8, seed=3, max_chars=30).texts, run.write(2, seed=3, max_chars=30, keep=0.25).texts
     assert [max(drawn[at : at + 4], key=lambda text: float(score([text]))) for at in (0, 4)] == list(kept)
-    assert here(0, "generate", run.path, "--keep", "0.5", "--no-stream")
+    assert here(0, "generate", run.path, "--keep", "0.5", "--max-chars", "20", "--no-stream")
     with pytest.raises(RecipeError, match="no latents"):
         run.write(2, like=["a"])
+
+
+def test_long_texts_are_refused(tmp_path: Path) -> None:
+    book = write_folder(tmp_path, {"book.txt": " ".join(sentence(number, 20) for number in range(200))}) / "book.txt"
+    for name in ("textvae", "textgan"):
+        with pytest.raises(RecipeError, match="learns whole short texts"):
+            fenshen.train(book, name, kimg=0.1, changes={"data.vocabulary": 300}, out=tmp_path / name)
 
 
 @pytest.mark.parametrize(("nats", "alike", "ends", "kept"), [

@@ -22,7 +22,7 @@ def everything(path: Path) -> Path:
 
 
 def test_every_kind_of_file_is_read(tmp_path: Path) -> None:
-    done = fenshen("look", everything(tmp_path / "in"), "--json")
+    done = fenshen("look", everything(tmp_path / "in"), "--json", "--no-time")
     report = json.loads(done.stdout)
     assert report["files"] == 8 and report["count"] == 13 and report["speakers"] == ["Bo", "Anna"]
     assert report["encodings"] == {"utf-8": 4, "gb18030": 1} and report["notes"] == ["diary.txt is no UTF-8; read as GB18030"]
@@ -30,8 +30,10 @@ def test_every_kind_of_file_is_read(tmp_path: Path) -> None:
 
 
 def test_look_says_it_in_words(here: Callable[..., str], tmp_path: Path) -> None:
-    said = here(0, "look", everything(tmp_path / "in"))
-    parts = ("gb18030 1", "Bo, Anna", "13: each document begins anew", "Cannot be read, and would be left out: 2", "locked.pdf")
+    small = ("model.width=16", "model.depth=1", "train.threads=1", "train.parts=1", "train.precision=fp32", "train.batch=4")
+    said = here(0, "look", everything(tmp_path / "in"), *(word for wish in small for word in ("--set", wish)))
+    parts = ("gb18030 1", "Bo, Anna", "13: each document begins anew", "Cannot be read, and would be left out: 2", "locked.pdf", "tokens/s",
+             "all of the text")  # fmt: skip
     assert all(part in said for part in parts), said
 
 

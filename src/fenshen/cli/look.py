@@ -40,7 +40,12 @@ def look(
     if isinstance(report, api.WordsReport):
         if not json:
             show_words(speaker, report)
-        return speaker.answer(report.to_dict())
+        plan = api.plan(data, recipe) if time else None
+        if plan and not json:
+            speaker.table(tr("Time on this machine"), timing_words(plan))
+        if not json:
+            speaker.say(tr("Train on it with: fenshen train {data}", data=data), "bold")
+        return speaker.answer(report.to_dict() | ({} if plan is None else {"plan": plan_values(plan)}))
     if not json:
         show(speaker, report)
     plan = api.plan(data, recipe) if time and report.resolution else None
@@ -61,7 +66,6 @@ def show_words(speaker: Speaker, report: WordsReport) -> None:
     """The report on words in tables and sentences."""
     speaker.table(report.source, words(report))
     show_rest(speaker, report)
-    speaker.say(tr("Train on it with: fenshen train {data}", data=report.source), "bold")
 
 
 def show_rest(speaker: Speaker, report: Report | WordsReport) -> None:
@@ -150,6 +154,19 @@ def timing(plan: Plan) -> Iterable[tuple[str, str]]:
     text = tr("{kimg} thousand pictures shown, each of them {times} times", kimg=number(shown / 1000), times=number(shown / train))
     yield tr("{minutes} minutes give", minutes=MINUTES), text
     yield tr("{count} pictures shown take", count=f"{200_000:,}"), duration(200 * plan.seconds_per_kimg)
+
+
+def timing_words(plan: Plan) -> Iterable[tuple[str, str]]:
+    """How fast its tokens are read, and how often in ten minutes."""
+    from fenshen.data import Texts
+    from fenshen.training.wording import tokens_per_row
+
+    assert isinstance(plan.dataset, Texts)
+    per_second = plan.probed.pictures_per_second * tokens_per_row(plan.recipe, plan.dataset)
+    tokens = int(plan.dataset.lengths[plan.dataset.train].sum())
+    yield tr("speed"), tr("{rate} tokens/s", rate=f"{per_second:,.0f}")
+    yield tr("settings"), (plan.probed.tried and min(plan.probed.tried, key=lambda entry: entry[1])[0]) or ""
+    yield tr("{minutes} minutes give", minutes=MINUTES), tr("all of the text {times} times", times=number(per_second * 60 * MINUTES / tokens))
 
 
 def plan_values(plan: Plan) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import torch
 
 from fenshen.data import Texts
 from fenshen.errors import DataError, RecipeError
-from fenshen.recipe import Autoregressive, Recipe, Size, Writing
+from fenshen.recipe import Autoregressive, Recipe, Size, TextGan, TextVae, Writing
 from fenshen.run import Written
 
 WIDTHS: dict[str, dict[Size, tuple[int, int]]] = {
@@ -23,6 +23,7 @@ LONG_MINUTES = 20.0
 LONGEST_ROW = 256  # Tokens up to which nearly every document must be, so that each gets a row of its own.
 NEARLY = 0.99
 STEP_TOKENS = {"cpu": 2048, "cuda": 16_384, "mps": 8192}
+CRITIC_LR = 5e-4  # Slower than the writer, who has had time to learn when the critic begins.
 LITTLE, MUCH = 2_000_000, 20_000_000  # Tokens of text, of which the first cannot do without dropout and the last needs none.
 
 
@@ -52,6 +53,8 @@ def complete_words(recipe: Recipe, texts: Texts, device: torch.device) -> Recipe
         "train.augmentation": "off",
         "train.device": str(device),
     }
+    if isinstance(model, TextGan):
+        filled["train.lr_critic"] = train.lr_critic or CRITIC_LR
     if train.minutes is None and train.kimg is None:
         filled["train.minutes"] = 10.0
     return recipe.set(filled)
@@ -66,6 +69,10 @@ def describe_words(recipe: Recipe, texts: Texts) -> Written:
 def _check(recipe: Recipe, texts: Texts) -> None:
     if not len(texts.train) or int(texts.lengths[texts.train].sum()) < 64:
         raise DataError("{source} holds hardly any words to learn from: give some pages", source=recipe.data.source)
+    if isinstance(recipe.model, TextVae | TextGan) and recipe.model.rows is None and default_rows(texts) == "windows":
+        raise RecipeError(
+            "model.family={family} learns whole short texts, and those of {source} are longer than {tokens} tokens: cut them with data.unit=line "
+            "or data.unit=poem, or take --recipe transformer", family=recipe.model.family, source=recipe.data.source, tokens=LONGEST_ROW)  # fmt: skip
     if recipe.model.label_head or recipe.model.groups:
         raise RecipeError("model.label_head and model.groups are for pictures: leave them out")
     if recipe.train.augmentation in ("adaptive", "fixed"):
