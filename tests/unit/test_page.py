@@ -330,6 +330,7 @@ def of_words(text: str) -> Page:
     parts = ((text, False), (text, True), ("x" * 2000, False), ("never shown", True))
     scores = [Score("self_bleu_4", 0.4, floor=0.3, ceiling=1.0, samples=9, reals=8), Score("frechet", 1.0), Score("bits_per_byte", 2.1, note=text)]
     return Page(title=text, verdict=[text], scores=scores, texts=[parts, parts[:2]], copying=[text], copies=[(parts[:2], parts[:2])],
+                frontiers={"made": [(0.0, 1.0), (0.5, 0.5), (1.0, 0.0)], "real": [(0.0, 1.0), (1.0, 1.0), (1.0, 0.0)]},
                 curves={"held_out/nats": [(1.0, 2.0), (2.0, 1.5)]}, facts={text: text}, recipe=text)  # fmt: skip
 
 
@@ -340,6 +341,7 @@ def test_a_page_of_words_is_whole_and_speaks_of_texts(text: str) -> None:
     assert not {"script", "iframe", "a"} & {name for name, _ in read.tags}
     assert not [attributes for name, attributes in read.tags if name == "img"]
     assert len(read.all("blockquote")) == 2 + 2 and len(read.all("mark")) == 4
+    assert len(drawings(rendered)) == 1 + 1 + 1 and "made 0.5" in read.text and "real 1" in read.text
     assert "never shown" not in rendered and "…" in read.text
     assert "picture" not in read.text.replace(text, "") and "9 made against 8 real texts." in read.text
     assert all(name in read.text for name in ("self-BLEU-4", "Bits per byte", "What it writes", "The training text"))

@@ -170,9 +170,17 @@ def panel(title: str, lines: dict[str, Points], x: Axis, events: Sequence[tuple[
     broken = sorted({kimg for points in lines.values() for kimg, value in points if usable(kimg) and not usable(value)})
     drawn = [_line(each, x, y, index) for index, each in enumerate(runs.values())]
     return element(
-        "svg", element("title", _told(title, runs)), *_frame(x, y), *_marks(x, events), *drawn, *_broken(broken, x), viewBox=f"0 0 {WIDTH} {HEIGHT}",
-        role="img", class_="chart",
+        "svg", element("title", _told(title, runs)), *_frame(x, y, tr("kimg")), *_marks(x, events), *drawn, *_broken(broken, x),
+        viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", class_="chart",
     )  # fmt: skip
+
+
+def square(title: str, lines: dict[str, Points], unit: str) -> Markup:
+    """A chart of shares against shares, both from 0 to 1; `unit`: what runs to the right."""
+    shares = Axis(0.0, 1.0)
+    drawn = [_line([points], shares, shares, index) for index, points in enumerate(lines.values())]
+    box = f"0 0 {WIDTH} {HEIGHT}"
+    return element("svg", element("title", title), *_frame(shares, shares, unit), *drawn, viewBox=box, role="img", class_="chart")
 
 
 def _told(title: str, runs: dict[str, list[list[tuple[float, float]]]]) -> str:
@@ -194,7 +202,7 @@ def _y(value: float, y: Axis) -> float:
     return round(BOTTOM - (BOTTOM - TOP) * y.at(value), 1)
 
 
-def _frame(x: Axis, y: Axis) -> list[Markup]:
+def _frame(x: Axis, y: Axis, unit: str) -> list[Markup]:
     """Lines and labels of both axes; the first label along the bottom says the unit."""
     parts = []
     for value, text in zip(y.ticks(), y.labels(), strict=True):
@@ -202,7 +210,7 @@ def _frame(x: Axis, y: Axis) -> list[Markup]:
         parts.append(element("line", x1=LEFT, x2=RIGHT, y1=at, y2=at, class_="rule"))
         parts.append(element("text", text, x=LEFT - 6, y=at + 4, class_="label end"))
     for index, (value, text) in enumerate(zip(x.ticks(), x.labels(), strict=True)):
-        at, text = _x(value, x), text if index else f"{text} {tr('kimg')}"
+        at, text = _x(value, x), text if index else f"{text} {unit}"
         anchor = " end" if at > RIGHT - 16 else " middle"
         parts.append(element("line", x1=at, x2=at, y1=BOTTOM, y2=BOTTOM + 4, class_="axis"))
         parts.append(element("text", text, x=at, y=BOTTOM + 17, class_=f"label{anchor}"))

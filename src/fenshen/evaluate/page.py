@@ -70,6 +70,7 @@ class Page:
     latents: Sequence[str] = ()
     neighbours: np.ndarray | None = None  # uint8 (H, W, C): made pictures, each beside the nearest ones of the training set.
     copying: Sequence[str] = ()
+    frontiers: Mapping[str, Points] = field(default_factory=dict)  # Of texts: what is said against what is left out, made and real ones.
     curves: Mapping[str, Points] = field(default_factory=dict)  # Name as in log.jsonl -> (kimg, value).
     events: Sequence[tuple[float, str]] = ()  # (kimg, what the autopilot did).
     facts: Mapping[str, object] = field(default_factory=dict)
@@ -131,7 +132,8 @@ def _scores(page: Page) -> Markup:
     table = element("table", element("thead", head, role="rowgroup"), rows, class_="scores", role="table")
     ticks = tr("Where small ticks stand on a line, each is ten times the one before.") if 'class="minor"' in table else ""
     intros = [text for text in (intro, ticks) if text]
-    return _section("scores", tr("How good it is"), _paragraphs(intros, class_="intro"), table)
+    drawn = [text_page.frontier(dict(page.frontiers))] if page.frontiers else []
+    return _section("scores", tr("How good it is"), _paragraphs(intros, class_="intro"), table, *drawn)
 
 
 def _score(score: Score, words: bool) -> Markup:

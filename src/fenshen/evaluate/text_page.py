@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
-from fenshen.evaluate.charts import Markup, element, joined
+from fenshen.evaluate.charts import Markup, Points, element, joined, short, square
 from fenshen.lang import tr
 
 Part = tuple[str, bool]  # A piece of text, and whether it is marked.
@@ -40,6 +41,22 @@ def copies(pairs: Sequence[tuple[Parts, Parts]]) -> Markup:
     caption = element("p", tr("The texts with the longest runs in common with the training text. Marked is what stands in both."), class_="intro")
     table = element("table", element("thead", heads), element("tbody", *rows), class_="copies")
     return joined([caption, table, element("p", warning, class_="warning")])
+
+
+def frontier(lines: dict[str, Points]) -> Markup:
+    """What MAUVE is the area of: one line of what was made, one of real texts, both against held-out texts."""
+    keys = [element("span", f"{name} {short(area(points))}", class_=f"key series-{index % 4}") for index, (name, points) in enumerate(lines.items())]
+    title = tr("MAUVE: what is said against what is left out")
+    caption = element("figcaption", element("span", title, class_="name"), element("span", joined(keys), class_="keys"))
+    told = tr("To the right: how much of what is written is what is written by people. Upward: how much of what people write is written. A line that "
+              "goes to the upper right corner loses neither.")  # fmt: skip
+    drawn = element("figure", caption, square(title, lines, tr("said")), class_="panel")
+    return joined([element("div", drawn, class_="panels"), element("p", told, class_="intro")])
+
+
+def area(points: Points) -> float:
+    """Under a line from the left to the right."""
+    return sum((right[0] - left[0]) * (right[1] + left[1]) / 2 for left, right in pairwise(points))
 
 
 def scores_intro() -> str:

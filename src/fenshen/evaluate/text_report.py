@@ -14,7 +14,7 @@ from fenshen.evaluate.report import Evaluation
 from fenshen.evaluate.subject import Say
 from fenshen.evaluate.text_copying import TextCopying, copies_in_words, marked, text_copying
 from fenshen.evaluate.text_page import Parts
-from fenshen.evaluate.text_scores import Likelihood, all_scores, likelihood, of_likelihood
+from fenshen.evaluate.text_scores import Likelihood, all_scores, frontiers, likelihood, of_likelihood
 from fenshen.evaluate.text_subject import TextSubject
 from fenshen.lang import tr
 from fenshen.recipe import Ngram
@@ -93,7 +93,8 @@ def _page(subject: TextSubject, evaluation: Evaluation, found: TextCopying) -> P
     events = [Event.read(line) for line in subject.run.events()]
     return Page(
         title=evaluation.run, verdict=evaluation.verdict, scores=evaluation.scores, texts=_samples(subject, found.usual),
-        copying=copies_in_words(found), copies=found.pairs, facts=_facts(subject, evaluation, log), recipe=subject.recipe.toml(),
+        frontiers=frontiers(subject), copying=copies_in_words(found), copies=found.pairs, facts=_facts(subject, evaluation, log),
+        recipe=subject.recipe.toml(),
         curves={name: [(line["kimg"], line[name]) for line in log if isinstance(line.get(name), (int, float))] for name in names},
         events=[(event.kimg, str(event)) for event in events],
     )  # fmt: skip

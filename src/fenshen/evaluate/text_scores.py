@@ -122,6 +122,17 @@ def _placed(measure: Measure, reads: Sequence[Read], digest: str) -> Iterator[Sc
                       note=_rough(blank.reals))  # fmt: skip
 
 
+def frontiers(subject: TextSubject) -> dict[str, list[tuple[float, float]]]:
+    """The lines that MAUVE is the area of, for what is written and for real texts; none where there are too few."""
+    try:
+        read = subject.encoder.read
+        against = read(subject.held_out)
+        found = {name: frontier(read(part), against, subject.seed) for name, part in ((tr("made"), subject.made), (tr("real"), subject.training))}
+    except DataError:
+        return {}
+    return {name: list(zip(one.made, one.real, strict=True)) for name, one in found.items()}
+
+
 def _rough(held_out: int) -> str:
     return tr("rough: only {count} held-out pieces", count=held_out) if held_out < FEW else ""
 
