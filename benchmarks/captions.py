@@ -5,7 +5,8 @@
 TRAIN and TEST hold a text per line (image captions of Texygen, say). Each recipe is trained on TRAIN for `--minutes`; `--runs` names runs
 that were trained on it before. BLEU-2 to 5 is against all of TEST, self-BLEU among the `--count` texts that are written, and so many real
 ones stand beside them: what is made should be like them in both, not have the highest BLEU. Writes FOLDER/captions.svg and a line per
-contender to benchmarks/history.jsonl. Language GANs Falling Short (Caccia et al. 2020) is where the sweep of temperatures is from.
+contender to benchmarks/history.jsonl. A run with a critic stands there a second time, with only what its critic takes for real. The sweep of
+temperatures is from Language GANs Falling Short (Caccia et al. 2020).
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ from record import record
 import fenshen.api
 from fenshen.evaluate.charts import Axis, element, joined, number
 from fenshen.measure.bleu import bleu, self_bleu, words
-from fenshen.recipe import set_from_text
+from fenshen.recipe import TextGan, set_from_text
 
 LONGEST = 300  # Characters.
+JUDGED = 3  # The critic chooses one of so many.
 WIDTH, HEIGHT, EDGE = 640, 480, 60
 COLORS = ("#0062a3", "#b34700", "#00735a", "#8b3f86", "#565c64", "#a08000")
 Point = tuple[str, str, float, float]  # Contender, temperature, self-BLEU and BLEU.
@@ -99,6 +101,10 @@ def main() -> None:
         for temperature in options.temperatures.split(","):
             texts = run.write(options.count, seed=options.seed, temperature=float(temperature), max_chars=LONGEST).texts
             rows.append((name, temperature, measured([text for text in texts if text.strip()], reference)))
+            print(rows[-1], flush=True)
+        if isinstance(run.recipe.model, TextGan):
+            texts = run.write(options.count, seed=options.seed, max_chars=LONGEST, keep=1 / JUDGED).texts
+            rows.append((f"{name}, judged", f"1, best of {JUDGED}", measured([text for text in texts if text.strip()], reference)))
             print(rows[-1], flush=True)
     for name, temperature, values in rows:
         line = {"benchmark": "captions", "date": f"{date.today()}", "contender": name, "temperature": temperature, "count": options.count}

@@ -36,10 +36,14 @@ def evaluate(
     json: Json = False,
 ) -> None:  # fmt: skip
     from fenshen import api
+    from fenshen.cli.words import refuse
     from fenshen.evaluate.report import columns, critic_in_words, table
+    from fenshen.recipe import Wording
 
-    speaker = Speaker(json)
-    result = api.load(run).evaluate(
+    speaker, found = Speaker(json), api.load(run)
+    if isinstance(found.recipe.model, Wording):
+        refuse("words", {"--keep": keep != 1, "--encoder": encoder, "--encoder-weights": encoder_weights})
+    result = found.evaluate(
         count, seed, keep=keep, encoder=encoder, encoder_weights=encoder_weights, device=device or "auto", watcher=saying(speaker)
     )
     if not json:
