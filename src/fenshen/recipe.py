@@ -216,7 +216,7 @@ class Writing(Wording):
     """A network of words."""
 
     context: Annotated[int, Field(ge=8, le=4096)] | None = Field(None, description="tokens that it reads at most before the next; derived")
-    width: Annotated[int, Field(ge=8, le=4096)] | None = Field(None, description="entries of a token's vector; derived from the size")
+    width: Annotated[int, Field(ge=8, le=4096, multiple_of=2)] | None = Field(None, description="entries of a token's vector; derived from the size")
     depth: Annotated[int, Field(ge=1, le=64)] | None = Field(None, description="layers; derived from the size")
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = Field(None, description="of what passes between layers; derived from the amount of text")
     rows: Literal["windows", "documents"] | None = Field(
@@ -256,7 +256,7 @@ class OverCodes(Model):
     codec: str = Field("", description="the run, trained with model.quantizer, whose codes are learnt; its weights are copied into the new run")
     coding: Vae | None = Field(None, description="what that run's model is; taken from it")
     coding_told: bool = Field(False, description="whether that run is told labels; taken from it")
-    width: Annotated[int, Field(ge=8, le=4096)] | None = Field(None, description="entries of a code's vector; derived from the size")
+    width: Annotated[int, Field(ge=8, le=4096, multiple_of=2)] | None = Field(None, description="entries of a code's vector; derived from the size")
     depth: Annotated[int, Field(ge=1, le=64)] | None = Field(None, description="layers; derived from the size")
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = Field(None, description="of what passes between layers; derived: 0.1")
 

@@ -113,6 +113,11 @@ def test_what_is_kept_can_be_built_without_the_family(name: str) -> None:
     assert kept.space == SPACE
 
 
+@pytest.mark.parametrize("width", [8, 34, 100, 200])
+def test_any_even_width_has_heads(width: int) -> None:
+    assert family_of("transformer", width=width)(batch()[0][:, :-1], {}).shape == (8, 16, SPACE.vocab)
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_same_seed_same_losses_bit_for_bit(name: str) -> None:
     assert train(family_of(name), 4) == train(family_of(name), 4)

@@ -157,7 +157,7 @@ class Transformer(nn.Module):
     def __init__(self, vocab: int, context: int, width: int, depth: int, dropout: float = 0.0):
         super().__init__()
         self.context, self.dropout = context, dropout
-        heads = max(1, round(width / HEAD))
+        heads = next(count for count in range(max(1, round(width / HEAD)), 0, -1) if width % (2 * count) == 0)
         self.vocab, self.embed = vocab, nn.Embedding(READ_TOGETHER * vocab, width)
         self.blocks = nn.ModuleList(Block(width, heads, dropout) for _ in range(depth))
         self.leave = nn.Linear(width, vocab, bias=False)
