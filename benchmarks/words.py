@@ -113,7 +113,8 @@ class PlainLoop:
 
 def learn(options: argparse.Namespace) -> dict[str, Any]:
     """One run as a person would start it."""
-    run = fenshen.train(options.source, options.recipe, minutes=options.minutes, changes=set_from_text(options.set), out=options.out)
+    changes = {"evaluate.report": False} | set_from_text(options.set)
+    run = fenshen.train(options.source, options.recipe, minutes=options.minutes, changes=changes, out=options.out)
     log, recipe = run.log(), run.recipe
     return {
         "recipe": options.recipe, "minutes": options.minutes, "set": options.set, "nats": round(log[-1]["held_out/nats"], 4),

@@ -304,7 +304,8 @@ class Session:
                     self.save(shown_before)
             if self.autopilot and not self.stop.signal:
                 self._choose(self.autopilot)
-            if journal.since_tick or not self.run.state.exists():
+            measured = isinstance(self.autopilot, HeldOut) and not self.stop.signal  # On all held-out text: that is worth a line.
+            if journal.since_tick or measured or not self.run.state.exists():
                 self._settle()
                 self._tick(journal, shown_before)
             elif trainer.shown > shown_before:
