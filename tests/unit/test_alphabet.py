@@ -93,6 +93,14 @@ def test_what_is_not_text_is_refused(data: bytes, wanted: str | None, said: str)
         decode(data, wanted)
 
 
+def test_utf8_that_is_cut_off_is_read_and_noted() -> None:
+    for cut in (1, 2):
+        read = decode(CHINESE.encode()[:-cut])
+        assert read.text == CHINESE[:-1] and read.encoding == "utf-8" and read.note is not None and "cut off" in read.note.text
+    with pytest.raises(UnreadableError, match="neither UTF-8"):
+        decode(CHINESE.encode()[:20] + b"\xff" + CHINESE.encode()[20:])
+
+
 def test_an_encoding_that_is_named_wrongly_but_fits_is_noted() -> None:
     read = decode(CHINESE.encode(), "latin-1")
     assert read.text != CHINESE and read.note is not None and "looks like UTF-8" in read.note.text

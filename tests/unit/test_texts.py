@@ -101,7 +101,9 @@ def test_folders_are_labels_and_labels_are_tags(tmp_path: Path) -> None:
 def test_own_split(tmp_path: Path) -> None:
     contents = {f"{part}/{number}.txt": story(number + 50 * (part == "test")) for part in ("train", "test") for number in range(5)}
     texts = prepared(tmp_path / "in", contents)
-    assert [names(texts)[number] for number in texts.held_out] == [f"test/{number}.txt" for number in range(5)]
+    assert [names(texts)[number] for number in texts.held_out] == [f"test/{number}.txt" for number in range(5)] and texts.notes == ()
+    copied = prepared(tmp_path / "copied", contents | {"test/2.txt": story(1).upper()})
+    assert copied.notes == ("1 of the 5 held-out texts have a near copy among those to train on: measures will flatter",)
 
 
 def test_near_copies_stay_on_one_side(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from fenshen.data.libraries import open_library
 from fenshen.data.look import EXAMPLES, IMBALANCE
 from fenshen.data.prepare import silent
 from fenshen.data.scan import Say
-from fenshen.data.texts import labels_of, learn, split, tags_of
+from fenshen.data.texts import across, labels_of, learn, split, tags_of
 from fenshen.lang import tr
 from fenshen.recipe import Data
 
@@ -94,7 +94,7 @@ def look_words(data: Data, seed: int = 0, say: Say = silent) -> WordsReport:
         held_out=len(documents) - len(trained),
         held_out_characters=held,
         excerpt=_excerpt(found.documents[0]),
-        notes=[str(note) for note in found.notes + notes],
+        notes=[str(note) for note in found.notes + across(found) + notes],
         warnings=list(_warnings(found, counts, held)),
     )
 

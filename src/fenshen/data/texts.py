@@ -102,7 +102,7 @@ def _build(source: Source, data: Data, seed: int, say: Say, folder: Path) -> Non
         "classes": classes,
         "unit": found.unit,
         "reasons": [found.reason, reason],
-        "notes": found.notes + notes,
+        "notes": found.notes + across(found) + notes,
         "skipped": found.skipped,
     }
     (folder / "info.json").write_text(json.dumps(info), "utf-8")
@@ -127,6 +127,15 @@ def split(found: Library, part: float, seed: int) -> tuple[list[Document], np.nd
     for number, document in enumerate(documents):
         parts += ends(document, part) if cut[number] else [(document, number in whole)]
     return [document for document, _ in parts], np.array([held for _, held in parts], bool)
+
+
+def across(found: Library) -> list[Said]:
+    """A note where texts that the source itself holds out have a near copy among those to train on."""
+    trained = {number for document, number in zip(found.documents, found.near.tolist(), strict=True) if document.split == "train"}
+    held_out = [number for document, number in zip(found.documents, found.near.tolist(), strict=True) if document.split == "held_out"]
+    count = sum(number in trained for number in held_out)
+    text = "{count} of the {all} held-out texts have a near copy among those to train on: measures will flatter"
+    return [said(text, count=count, all=len(held_out))] if count else []
 
 
 def ends(document: Document, part: float) -> list[tuple[Document, bool]]:

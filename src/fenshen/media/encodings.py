@@ -1,8 +1,8 @@
 """Bytes of a text file -> text: which encoding it is in is told in a fixed order, strictly, and said; nothing is guessed silently.
 
-1. A byte order mark. 2. UTF-8. 3. UTF-16 without a mark, by where its zero bytes stand. 4. GB18030 and Big5: the one that makes
-many of the most frequent Chinese characters of the bytes. 5. Windows-1252, for texts in Latin letters with few accents. What fits
-none is refused, and the encoding has to be named.
+1. A byte order mark. 2. UTF-8, whose last character may be cut off. 3. UTF-16 without a mark, by where its zero bytes stand.
+4. GB18030 and Big5: the one that makes many of the most frequent Chinese characters of the bytes. 5. Windows-1252, for texts in Latin
+letters with few accents. What fits none is refused, and the encoding has to be named.
 """
 
 from __future__ import annotations
@@ -83,6 +83,8 @@ def _detected(data: bytes) -> Decoded:
         return Decoded(text, "utf-8")
     if b"\0" in data:
         return _utf16(data)
+    if (text := _cut_off(data)) is not None:
+        return Decoded(text, "utf-8", said("{where} ends in the middle of a character: was it cut off?"))
     parts = {name: frequent_part(data[:PROBE], name) for name in ("gb18030", "big5")}
     for name in sorted(parts, key=lambda name: -parts[name]):
         if parts[name] >= ENOUGH_FREQUENT and (text := _strict(data, name)) is not None:
@@ -97,6 +99,14 @@ def _detected(data: bytes) -> Decoded:
 def _strict(data: bytes, name: str) -> str | None:
     try:
         return data.decode(name)
+    except UnicodeDecodeError:
+        return None
+
+
+def _cut_off(data: bytes) -> str | None:
+    """UTF-8 of which only the last character is not whole."""
+    try:
+        return codecs.getincrementaldecoder("utf-8")().decode(data, final=False)
     except UnicodeDecodeError:
         return None
 
