@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fenshen.errors import RecipeError
-from fenshen.narrate import Telling
+from fenshen.narrate import Allowed, Telling
 from fenshen.sampling import Controls
 from fenshen.space import END
 from fenshen.telling import Author, Spoken
@@ -68,7 +68,7 @@ class Talk:
             kept = [*turn, *line, *kept]
         return kept
 
-    def _not_at_once(self, prompt: int):  # type: ignore[no-untyped-def]
+    def _not_at_once(self, prompt: int) -> Allowed:
         """An answer does not begin with its end."""
         alphabet = self.author.alphabet
         silent_V = np.ones(alphabet.size, bool)

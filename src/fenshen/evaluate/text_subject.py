@@ -86,8 +86,8 @@ class TextSubject:
     def _spelled(self, tokens: Sequence[int]) -> str:
         """Without the tag of a label at the beginning."""
         alphabet = self.texts.alphabet
-        first = next((place for place, token in enumerate(tokens) if token >= alphabet.first), len(tokens))
-        return alphabet.decode(np.array(tokens[first:], np.int64))
+        labelled = self.texts.labels is not None and tokens and alphabet.UNKNOWN < tokens[0] < alphabet.first
+        return alphabet.decode(tokens[1:] if labelled else tokens)
 
     @cached_property
     def held_out(self) -> list[str]:
