@@ -41,6 +41,7 @@ from fenshen.training.heldout import read_through
 from fenshen.training.loop import Trainer
 
 TURN = 5.0  # Seconds.
+NEVER, HALF_LIFE = 1e6, 0.2  # Kimg of the plan, which the clock decides here, and of the average.
 ITERATIONS, WARM_UP, CONTEXT, BATCH, WIDTH, DEPTH, HEADS = 2000, 100, 64, 12, 128, 4, 4
 
 
@@ -124,8 +125,16 @@ def learn(options: argparse.Namespace) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def timed(step: Callable[[], object], turn: float, finished: Callable[[], bool] = lambda: False) -> float:
+    """Steps until a turn is over; how many seconds that took."""
+    began = time.perf_counter()
+    while not finished() and time.perf_counter() - began < turn:
+        step()
+    return time.perf_counter() - began
+
+
 def race(options: argparse.Namespace) -> dict[str, Any]:
-    """Turns of some seconds each, the same threads for both."""
+    """Turns of some seconds each, the same threads for both; the recipe anneals as the plain loop comes to its end."""
     from fenshen.api import plan
 
     threads = options.threads or torch.get_num_threads()
@@ -134,31 +143,19 @@ def race(options: argparse.Namespace) -> dict[str, Any]:
     planned = plan(options.source, options.recipe, minutes=1.0, changes=changes)
     texts = planned.dataset
     assert isinstance(texts, Texts)
-    plain = PlainLoop(texts)
-    for _ in range(10):
-        plain.step()
-    began = time.perf_counter()
-    for _ in range(40):
-        plain.step()
-    other_seconds = (time.perf_counter() - began) * ITERATIONS / 40
-    kimg = options.part * other_seconds * planned.probed.pictures_per_second / 1000
-    trainer = Trainer(planned.recipe.set({"train.kimg": kimg, "train.ema_half_life_kimg": 0.02 * kimg}), planned.made, texts, planned.device)
-    plain, seconds = PlainLoop(texts), [0.0, 0.0]
-    sides: list[tuple[Callable[[], object], Callable[[], bool]]] = [
-        (plain.step, lambda: plain.done >= ITERATIONS), (trainer.step, lambda: trainer.finished)
-    ]  # fmt: skip
-    while not all(finished() for _, finished in sides):
-        for side, (step, finished) in enumerate(sides):
-            began = time.perf_counter()
-            while not finished() and time.perf_counter() - began < TURN:
-                step()
-            seconds[side] += time.perf_counter() - began
+    recipe = planned.recipe.set({"train.kimg": NEVER, "train.ema_half_life_kimg": HALF_LIFE})
+    plain, trainer = PlainLoop(texts), Trainer(recipe, planned.made, texts, planned.device)
+    seconds = [0.0, 0.0]
+    while plain.done < ITERATIONS:
+        seconds[0] += timed(plain.step, TURN, lambda: plain.done >= ITERATIONS)
+        trainer.hurry = plain.done / ITERATIONS
+        seconds[1] += timed(trainer.step, options.part * seconds[0] - seconds[1])
     assert isinstance(trainer.averaged, Writer)
     theirs, ours = (read_through(writer.eval(), texts, texts.held_out, "cpu").per_token for writer in (plain.net, trainer.averaged))
     return {
         "race": "nanoGPT's CPU configuration", "recipe": options.recipe, "set": options.set, "threads": threads,
         "plain": {"seconds": round(seconds[0], 1), "nats": round(theirs, 4)}, "ours": {"seconds": round(seconds[1], 1), "nats": round(ours, 4)},
-        "part_of_time": round(seconds[1] / seconds[0], 3), "batch": planned.recipe.train.batch, "precision": planned.recipe.train.precision,
+        "part_of_time": round(seconds[1] / seconds[0], 3), "rows": trainer.shown, "batch": recipe.train.batch, "precision": recipe.train.precision,
     }  # fmt: skip
 
 

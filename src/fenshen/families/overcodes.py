@@ -33,6 +33,9 @@ class CodeWriter(Sampler):
         codec = Codec(space, told if model.coding_told else {}, model.coding)
         super().__init__(space, {}, codec.latent)
         self.codec = codec.eval().requires_grad_(False)
+        for name, buffer in codec.named_buffers():
+            if name.endswith("initted"):  # A learned codebook comes with the codec's weights; nothing is to begin it before.
+                buffer.fill_(True)
         self.classes = groups_of(told)
         self.first = END + 1 + self.classes
         self.net = Transformer(self.first + codec.quantizer.size, self.latent, model.width, model.depth, model.dropout)
