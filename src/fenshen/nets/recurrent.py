@@ -54,9 +54,19 @@ class Recurrent(nn.Module):
         if self.hear is not None and told_BD is not None:
             x_BLD = x_BLD + self.hear(told_BD)[:, None]
         for index, layer in enumerate(self.layers):
-            y_BLD, states.parts[index] = layer(dropped(norm(x_BLD), part, noise), states.parts[index])
+            assert isinstance(layer, nn.LSTM)
+            heard_BLD, state = dropped(norm(x_BLD), part, noise), states.parts[index]
+            y_BLD, states.parts[index] = one_step(layer, heard_BLD, state) if x_BLD.shape[1] == 1 else layer(heard_BLD, state)
             x_BLD = x_BLD + y_BLD
         return dropped(norm(x_BLD), part, noise)
+
+
+def one_step(layer: nn.LSTM, x_B1D: Tensor, state: tuple[Tensor, Tensor] | None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """What the layer makes of a single token; on a CPU several times faster than the layer itself, which is made for long rows."""
+    h_BD, c_BD = (x_B1D.new_zeros(len(x_B1D), layer.hidden_size),) * 2 if state is None else (part[0] for part in state)
+    w_ih, w_hh, b_ih, b_hh = layer.all_weights[0]
+    h_BD, c_BD = torch.lstm_cell(x_B1D[:, 0], (h_BD, c_BD), w_ih, w_hh, b_ih, b_hh)
+    return h_BD[:, None], (h_BD[None], c_BD[None])
 
 
 class Reader(Recurrent):
