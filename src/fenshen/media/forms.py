@@ -34,6 +34,9 @@ class Form(Protocol):
     def alike(self, letter: str) -> str:
         """A letter that may stand wherever this one may: the form is asked about each sort of letters once."""
 
+    def decisive(self, state: State) -> State:
+        """What of a state decides about the next letter: where that is the same, the form is asked once."""
+
 
 def fits(form: Form, text: str) -> bool:
     """Whether a whole text has the form."""
@@ -63,11 +66,12 @@ class Held:
 
     def __call__(self, tokens: Sequence[int]) -> np.ndarray:
         state = self._state(tuple(tokens[self.prompt :]))
-        if state not in self.allowed:
-            self.allowed[state] = self._after(state)
-        if not self.allowed[state].any():
+        decisive = self.form.decisive(state)
+        if decisive not in self.allowed:
+            self.allowed[decisive] = self._after(decisive)
+        if not self.allowed[decisive].any():
             raise DataError("this run has no token with which to go on in the form that is asked for: it has learnt too few different characters")
-        return self.allowed[state]
+        return self.allowed[decisive]
 
     def _state(self, tokens: tuple[int, ...]) -> State:
         """Of what is written; a prompt that does not fit is an error."""
@@ -128,3 +132,6 @@ class Lines:
 
     def alike(self, letter: str) -> str:
         return letter if letter == "\n" else " " if letter.isspace() else "x"
+
+    def decisive(self, state: State) -> State:
+        return state

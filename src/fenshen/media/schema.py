@@ -137,6 +137,9 @@ class Json:
     def alike(self, letter: str) -> str:
         return letter if letter in self.named else OTHER
 
+    def decisive(self, state: Hashable) -> Hashable:
+        return state
+
     def _one(self, letters: Iterable[str], others: bool = False) -> Expression:
         self.named.update(letters := frozenset(letters))
         return one(letters, others)

@@ -122,6 +122,12 @@ class Verse:
     def alike(self, letter: str) -> str:
         return letter
 
+    def decisive(self, state: Hashable) -> Hashable:
+        """The rhyme is asked for at the last character alone."""
+        assert isinstance(state, _Place)
+        last = state.line + 1 == LINES and state.column + 1 == self.length
+        return state if last else replace(state, rhyme=None, rhymed="")
+
 
 def rhymes_among(letters: Iterable[str], level: bool) -> frozenset[int]:
     """The groups of which there are two characters or more; `level`: of a level tone."""
