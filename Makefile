@@ -14,7 +14,7 @@ help:
 	@echo "make slow    the long tests"
 	@echo "make docs    write docs/cli.md, recipe.md and api.md anew"
 	@echo "make site    the guides and the course as pages, in site/"
-	@echo "make course  run the course's commands, about 20 minutes, and draw its pictures anew"
+	@echo "make course  run the course's commands, about half an hour, and draw its pictures anew"
 	@echo "make clean   remove .venv, the demo and all caches; your runs stay"
 
 # A stamp is as new as the files that say what to install, so that nothing is installed twice.
@@ -59,10 +59,12 @@ docs: .venv/installed
 	@touch $@
 
 site: .venv/site-installed
-	$(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 	@echo "The first page: $(CURDIR)/site/index.html"
 
 course: .venv/installed
+	$(BIN)/python docs/course/commands.py notebook > docs/course/first-chapters.ipynb
+	$(BIN)/python docs/course/commands.py notebook zh-CN > docs/course/first-chapters.zh-CN.ipynb
 	$(BIN)/python docs/course/commands.py
 
 clean:

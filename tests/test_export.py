@@ -142,7 +142,7 @@ def test_a_card_says_what_is_known(tmp_path: Path, here: Callable[..., str]) -> 
     run = a_run(tmp_path / "run", "gan")
     here(0, "export", tmp_path / "run", "--to", "card")
     card = (tmp_path / "run" / "export" / "card.md").read_text("utf-8")
-    parts = ("license: \n", "90 pictures; 10 more were held out", "| cat | 75.0 % |", "3 channels of 20 × 20 pixels", 'family = "gan"',
+    parts = ("license: \n", "90 pictures; 10 more were held out", "| cat | 75.0 % |", "measures 3 × 20 × 20 (channels × pixels)", 'family = "gan"',
              "Not measured", "Nobody has looked", "in 2.0 minutes, 1.5 thousand")  # fmt: skip
     assert all(part in card for part in parts), card
     assert "secret" not in card and "elder" not in card

@@ -52,8 +52,8 @@ def _nature(recipe: Recipe, made: Made | Written, parameters: int) -> Iterator[s
                  "{vocabulary}, and it was trained on {context} at a time.",
                  family=network, parameters=f"{parameters:,}", vocabulary=f"{made.vocab:,}", context=made.context)  # fmt: skip
         return
-    yield tr("A model of family {family} ({parameters} parameters), trained from scratch. What it makes has {channels} channels of {size} pixels.",
-             family=network, parameters=f"{parameters:,}", channels=made.channels, size=" × ".join(map(str, made.size)))  # fmt: skip
+    yield tr("A model of family {family} ({parameters} parameters), trained from scratch. What it makes measures {shape} (channels × pixels).",
+             family=network, parameters=f"{parameters:,}", shape=" × ".join(map(str, (made.channels, *made.size))))  # fmt: skip
     if made.classes and not made.grouped:
         yield tr("It can be told what to make: one of {count} classes.", count=len(made.classes))
 
