@@ -267,9 +267,9 @@ class TextGan(Writing):
     family: Literal["textgan"] = "textgan"
     net: Literal["lstm"] = "lstm"
     pretraining: Annotated[float, Field(ge=0, lt=1)] = Field(0.6, description="part of the plan in which the likelihood alone counts")
-    adversarial: NotNegative = Field(0.1, description="weight of what the critic says beside the likelihood")
+    adversarial: NotNegative = Field(0.02, description="weight of what the critic says beside the likelihood")
     likelihood: NotNegative = Field(1.0, description="weight of the likelihood beside what the critic says")
-    sharpness: Annotated[float, Field(ge=1)] = Field(100.0, description="inverse temperature of the soft tokens at the end; it begins at 1")
+    sharpness: Annotated[float, Field(ge=1)] = Field(4.0, description="inverse temperature that gradients go through, at the end; 1 at first")
     critic_steps: Annotated[int, Field(ge=1, le=20)] = Field(1, description="critic updates per update of the writer")
     tolerance: NotNegative = Field(0.05, description="nats per token by which held-out text may become less likely, before training ends")
 

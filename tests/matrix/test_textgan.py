@@ -67,18 +67,19 @@ def test_the_likelihood_comes_first() -> None:
     assert not [key for key, value in family.named_parameters() if torch.equal(value, before[key])]
 
 
-def test_soft_tokens() -> None:
+def test_drawn_tokens() -> None:
+    """One-hot, END from the end on, and with a gradient, whatever β."""
     family = family_of().eval()
-    soft_BLV, sharp_BLV = (family.imagine(6, 9, at, torch.Generator().manual_seed(0)) for at in (At(0, 0.6), At(0, 1.0)))
-    for x_BLV in (soft_BLV, sharp_BLV):
-        torch.testing.assert_close(x_BLV.sum(2), torch.ones(6, 9))
-    assert soft_BLV.max(2).values.mean() < 0.8 < 0.95 < sharp_BLV.max(2).values.mean()
-    assert [family.sharp(At(0, part)) for part in (0.0, 0.6, 0.8, 1.0)] == pytest.approx([1, 1, 10, 100])
-    ended_BL = (sharp_BLV.argmax(2) == END).cumsum(1) > 1
-    assert ended_BL.any() and (sharp_BLV[ended_BL][:, END] == 1).all()
+    assert [family.sharp(At(0, part)) for part in (0.0, 0.6, 0.8, 1.0)] == pytest.approx([1, 1, 2, 4])
+    for at in (At(0, 0.6), At(0, 1.0)):
+        x_BLV = family.imagine(6, 9, at, torch.Generator().manual_seed(0))
+        torch.testing.assert_close(x_BLV, torch.nn.functional.one_hot(x_BLV.argmax(2), SPACE.vocab).float())
+        ended_BL = (x_BLV.argmax(2) == END).cumsum(1) > 1
+        assert ended_BL.any() and (x_BLV[ended_BL][:, END] == 1).all()
+        assert torch.autograd.grad(x_BLV[:, :2, 3].sum(), family.net.leave.weight)[0].abs().max() > 0
 
 
-def test_soft_tokens_are_drawn_as_the_writer_believes() -> None:
+def test_tokens_are_drawn_as_the_writer_believes() -> None:
     family = family_of(pretraining=0.0).eval()
     train(family, 10, LATE, lr=3e-2)
     first_BV = family.imagine(4000, 1, At(0, 1.0), torch.Generator().manual_seed(0))[:, 0]
@@ -112,4 +113,4 @@ def test_a_critic_reads_tokens_and_shares_alike() -> None:
 def test_a_critic_learns_to_tell() -> None:
     family = family_of(pretraining=0.0, dropout=0.0)
     log = train(family, 25, At(0, 0.0), lr=2e-2)
-    assert log[-1]["critic/real"] > log[-1]["critic/fake"] + 1 and log[-1]["critic/adversarial"] < 0.5 * log[0]["critic/adversarial"]
+    assert log[-1]["critic/real"] > log[-1]["critic/fake"] + 1 and log[-1]["critic/adversarial"] < 0.7 * log[0]["critic/adversarial"]

@@ -1,12 +1,14 @@
 """A generative adversarial network of words, by Gumbel-softmax. Kusner & Hernández-Lobato 2016; Nie et al. 2019 (RelGAN).
 
-    writer:  minimise  λ Σ -log p(x_l | x_0 … x_l-1) + α g(D(x), D(x̃))       x real, x̃ soft tokens that the writer draws itself
+    writer:  minimise  λ Σ -log p(x_l | x_0 … x_l-1) + α g(D(x), D(x̃))       x real, x̃ tokens that the writer draws itself
     critic:  minimise  f(D(x), D(x̃))                                           relativistic: `fenshen.losses`
 
-A drawn token is softmax(β (log p + G)), G from the Gumbel distribution: shares of the vocabulary that gradients pass through, the nearer to
-one token the larger β, which grows from 1 to its end exponentially. The plan begins with the likelihood alone. Maximum likelihood with a
-temperature is known to do as well or better (Caccia et al. 2020, "Language GANs falling short"): the likelihood therefore stays beside the
-critic, and training ends when held-out text becomes less likely, or what is written more alike (`fenshen.training.heldout`).
+A drawn token is the largest entry of log p + G, G from the Gumbel distribution, and gradients pass through softmax(β (log p + G)) in its place
+(straight-through; Jang et al. 2017), the nearer to the token the larger β, which grows from 1 to its end exponentially. A critic that saw the
+shares themselves would learn to tell soft tokens from hard ones, and could judge no text. The plan begins with the likelihood alone.
+Maximum likelihood with a temperature is known to do as well or better (Caccia et al. 2020, "Language GANs falling short"): the likelihood
+therefore stays beside the critic, and training ends when held-out text becomes less likely, or what is written more alike
+(`fenshen.training.heldout`).
 
 Shape letters: B batch, L tokens, V vocabulary.
 """
@@ -99,16 +101,18 @@ class TextGAN(Family):
         return self.model.sharpness ** max(0.0, min(1.0, part))
 
     def imagine(self, count: int, length: int, at: At, noise: torch.Generator | None = None) -> Tensor:
-        """`count` texts of soft tokens x̃ (B, L, V), END from the end of each on."""
+        """`count` drawn texts x̃ (B, L, V), one-hot, with gradients; END from the end of each on."""
         weight = self.net.embed.weight
         states, x_BV, end_V = self.net.begin(), _one_hot(END, count, weight), _one_hot(END, 1, weight)
         going_B1, drawn = torch.ones(count, 1, dtype=torch.bool, device=weight.device), []
         for _ in range(length):
             logit_BV = self.net.leave(self.net.features(x_BV[:, None], states, noise)[:, 0]).float()
             u_BV = torch.rand(logit_BV.shape, generator=noise, device=weight.device).clamp_min(1e-20)
-            x_BV = (self.sharp(at) * (logit_BV.log_softmax(1) - (-u_BV.log()).log())).softmax(1)
+            soft_BV = (self.sharp(at) * (logit_BV.log_softmax(1) - (-u_BV.log()).log())).softmax(1)
+            token_B = soft_BV.argmax(1)
+            x_BV = F.one_hot(token_B, len(weight)) + (soft_BV - soft_BV.detach())
             drawn.append(torch.where(going_B1, x_BV, end_V))
-            going_B1 = going_B1 & (x_BV.argmax(1, keepdim=True) != END)
+            going_B1 = going_B1 & (token_B[:, None] != END)
         return torch.stack(drawn, 1)
 
     def score(self, x_BL: Tensor) -> Tensor:
