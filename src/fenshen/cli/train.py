@@ -184,9 +184,9 @@ def _ended(speaker: Speaker, run: Run, signal: int) -> None:
         speaker.say(tr("Samples: {path}", path=grids[-1]))
     if (animation := run.folder.samples / "animation.webp").exists():
         speaker.say(tr("How they came to be: {path}", path=animation))
+    for sentence in (run.report() or {}).get("verdict", ()):
+        speaker.say(sentence)
     if words:
-        for sentence in (run.report() or {}).get("verdict", ()):
-            speaker.say(sentence)
         speaker.say(tr("Write more: fenshen generate {run} --prompt TEXT", run=run.path), "bold")
     elif run.recipe.model.family.startswith("restore"):
         speaker.say(tr("Restore pictures: fenshen generate {run} --input PICTURE", run=run.path), "bold")
