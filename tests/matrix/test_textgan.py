@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from test_words import SPACE
-from test_words import batch as long_batch
+from test_writers import SPACE
+from test_writers import batch as long_batch
 
 from fenshen.families.base import At
 from fenshen.families.build import build

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from test_words import SMALL, SPACE, batch
+from test_writers import SMALL, SPACE, batch
 
 from fenshen.errors import RecipeError
 from fenshen.families.base import At
