@@ -7,13 +7,15 @@
 The first trains as `fenshen train` does and prints nats per token and bits per byte of all held-out text. The race is against nanoGPT's
 published configuration for a CPU (4 layers, 4 heads, width 128, context 64, batch 12, 2000 iterations, learning rate 1e-3 to 1e-4), written anew
 as a plain PyTorch loop; both see the same text and take turns, and the recipe gets only that part of the other's time. The third
-writes with and without what the network remembers of the tokens before (its cache), in turns, and says how many tokens a second that makes.
+writes with and without what the network remembers of the tokens before (its cache), in turns, and says how many tokens a second that makes;
+beside it, where the library `transformers` is installed, an untrained GPT-2 of the same shape with its own cache.
 Appends a line to benchmarks/history.jsonl.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import math
 import os
 import time
@@ -33,7 +35,9 @@ from torch.nn import functional as F
 
 import fenshen
 from fenshen.data import Texts
+from fenshen.families.autoregressive import LanguageModel
 from fenshen.families.writer import Writer
+from fenshen.nets.transformer import HEAD, Transformer
 from fenshen.recipe import set_from_text
 from fenshen.space import END, Tokens
 from fenshen.telling import Author
@@ -161,24 +165,52 @@ def race(options: argparse.Namespace) -> dict[str, Any]:
 
 @torch.no_grad()
 def speed(options: argparse.Namespace) -> dict[str, Any]:
-    """Tokens per second of one text and of 32 side by side, with the cache and reading everything anew."""
+    """Tokens per second of one text and of 32 side by side: with the cache, reading everything anew, and by GPT-2 with its own cache."""
     author = Author.open(fenshen.load(options.source).folder)
     torch.set_num_threads(options.threads or torch.get_num_threads())
     writer, length = author.writer, author.writer.space.size[0]
-    found: dict[str, Any] = {"run": options.source, "tokens": length, "threads": torch.get_num_threads()}
+    ways: dict[str, Callable[[int], None]] = {
+        "cache": lambda count: write(writer, count, length, True), "anew": lambda count: write(writer, count, length, False),
+    }  # fmt: skip
+    if isinstance(writer, LanguageModel) and isinstance(writer.net, Transformer) and importlib.util.find_spec("transformers"):
+        ways["gpt2"] = gpt2_like(writer.net, length)
+    found: dict[str, Any] = {"tokens": length, "threads": torch.get_num_threads()}
     for count in (1, 32):
-        seconds: dict[str, list[float]] = {"cache": [], "anew": []}
+        seconds: dict[str, list[float]] = {way: [] for way in ways}
         for _ in range(3):
-            for way in seconds:
+            for way, go in ways.items():
                 began = time.perf_counter()
-                tok_BL, memory = torch.full((count, 1), END), writer.begin(torch.zeros(count, writer.latent), {})
-                for _ in range(length - 1):
-                    memory = memory if way == "cache" else writer.begin(torch.zeros(count, writer.latent), {})
-                    logit_BV = writer.read(tok_BL[:, -1:] if way == "cache" else tok_BL, memory)[:, -1]
-                    tok_BL = torch.cat([tok_BL, logit_BV.argmax(1, keepdim=True)], 1)
+                go(count)
                 seconds[way].append(time.perf_counter() - began)
         found[f"tokens_per_second_{count}"] = {way: round(count * length / median(times)) for way, times in seconds.items()}
     return found
+
+
+def write(writer: Writer, count: int, length: int, cached: bool) -> None:
+    """The likeliest token each time, `length` times."""
+    tok_BL, memory = torch.full((count, 1), END), writer.begin(torch.zeros(count, writer.latent), {})
+    for _ in range(length - 1):
+        memory = memory if cached else writer.begin(torch.zeros(count, writer.latent), {})
+        logit_BV = writer.read(tok_BL[:, -1:] if cached else tok_BL, memory)[:, -1]
+        tok_BL = torch.cat([tok_BL, logit_BV.argmax(1, keepdim=True)], 1)
+
+
+def gpt2_like(net: Transformer, length: int) -> Callable[[int], None]:
+    """The same with a network of that shape, untrained, of the library `transformers`."""
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    width = net.leave.in_features
+    config = GPT2Config(vocab_size=net.vocab, n_positions=length, n_embd=width, n_layer=len(net.blocks), n_head=max(1, width // HEAD),
+                        bos_token_id=None, eos_token_id=None)  # fmt: skip
+    model = GPT2LMHeadModel(config).eval()
+
+    def go(count: int) -> None:
+        tok_B1, known = torch.full((count, 1), END), None
+        for _ in range(length - 1):
+            answer = model(tok_B1, past_key_values=known, use_cache=True)
+            tok_B1, known = answer.logits[:, -1].argmax(1, keepdim=True), answer.past_key_values
+
+    return go
 
 
 def main() -> None:
