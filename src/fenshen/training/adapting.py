@@ -44,12 +44,13 @@ def adaptation(parent: RunFolder, source: str, changes: dict[str, Any]) -> Recip
     for key in changes:
         if key in (*OF_PARENT, "data.source", "adapt.parent"):
             raise RecipeError("{key} comes from the run that is adapted: leave it out, or train a new run with it", key=key)
+    classes = parent.load_sampler()[1].classes
     before = parent.recipe().set(read_tensors(parent.state)[1]["changes"])
     train = before.train
     taken = {f"train.{key}": getattr(train, key) for key in KEPT} | {f"train.{key}": _part(getattr(train, key)) for key in ("lr", "lr_critic")}
     wanted = taken | {
         "data.source": source,
-        "model.condition": "label" if parent.load_sampler()[1].classes else "none",
+        "model.condition": "label" if classes else "none",
         "model.groups": 0,
         "train.burn_in": 0.0,
         "adapt.parent": str(parent.path.resolve()),
