@@ -14,14 +14,14 @@ SOURCE = Path(fenshen.__file__).parent
 
 # From the ground up. A file uses the floors below its own, and on its own floor what stands to its left or in its own folder.
 FLOORS = (
-    ("lang", "errors"),
+    ("lang", "errors", "places"),
     ("space", "recipe", "schedules"),
     ("losses", "penalties", "likelihoods", "sampling"),
     ("media", "nets", "measure"),
     ("data", "condition", "families", "run"),
     ("generate", "narrate", "restoring", "writing", "telling", "shaping", "chatting", "training", "evaluate", "exporting", "control", "tuning"),
     ("api",),
-    ("cli", "__main__"),
+    ("studio", "cli", "__main__"),
 )
 PLACE = {room: (height, number) for height, floor in enumerate(FLOORS) for number, room in enumerate(floor)}
 APART = [{"data", "families"}]  # They meet in training only.

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import locale
 import os
+from collections.abc import Iterator
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+_spoken: ContextVar[str | None] = ContextVar("spoken", default=None)
+
+
+@contextlib.contextmanager
+def speaking(name: str) -> Iterator[None]:
+    """Within it everything is said in this language, `zh` or `en`, whatever the environment says; of this thread or task alone."""
+    token = _spoken.set(name)
+    try:
+        yield
+    finally:
+        _spoken.reset(token)
+
 
 def language() -> str:
-    """`zh` or `en`: $FENSHEN_LANG, else the locale."""
+    """`zh` or `en`: that of `speaking`, else $FENSHEN_LANG, else the locale."""
+    if (spoken := _spoken.get()) is not None:
+        return spoken
     wanted = os.environ.get("FENSHEN_LANG") or os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES")
     wanted = wanted or os.environ.get("LANG") or locale.getlocale()[0] or "en"
     return "zh" if wanted.lower().startswith(("zh", "chinese")) else "en"

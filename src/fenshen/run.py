@@ -39,6 +39,7 @@ from fenshen.families.base import Kept, Sampler
 from fenshen.families.build import build_sampler
 from fenshen.families.preference import Preference
 from fenshen.families.writer import Writer
+from fenshen.places import runs_root
 from fenshen.recipe import Recipe, load_recipe
 from fenshen.space import Grid, Tokens
 
@@ -93,11 +94,6 @@ class Written:
     def classes(self) -> tuple[str, ...]:
         """Labels of words are tags in the alphabet, and nothing that the network is told beside them."""
         return ()
-
-
-def runs_root() -> Path:
-    """Where runs are kept: $FENSHEN_RUNS, else `runs` in the current folder."""
-    return Path(os.environ.get("FENSHEN_RUNS") or "runs")
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 import fenshen
-from fenshen.cli import adapt, control, evaluate, export, generate, look, runs, train, tune
+from fenshen.cli import adapt, control, evaluate, export, generate, look, runs, studio, train, tune
 from fenshen.cli.console import complain
 from fenshen.errors import FenshenError
 from fenshen.lang import language, tr
@@ -53,6 +53,7 @@ app.command("audit", help=evaluate.AUDIT_HELP)(evaluate.audit)
 app.command("adapt", help=adapt.HELP)(adapt.adapt)
 app.command("tune", help=tune.HELP)(tune.tune)
 app.command("export", help=export.HELP)(export.export)
+app.command("studio", help=studio.HELP)(studio.studio)
 app.add_typer(control.app, name="control", help=control.HELP)
 app.add_typer(runs.app, name="runs", help=runs.HELP)
 

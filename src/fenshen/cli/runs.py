@@ -30,7 +30,7 @@ def runs(context: typer.Context, json: Json = False) -> None:
     if context.invoked_subcommand is not None:
         return
     from fenshen import api
-    from fenshen.run import runs_root
+    from fenshen.places import runs_root
 
     speaker = Speaker(json)
     rows = [summary(run) for run in api.runs()]

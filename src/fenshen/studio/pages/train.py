@@ -1,0 +1,12 @@
+"""The page Train."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from fenshen.lang import tr
+from fenshen.studio.face import Face
+
+
+def build(face: Face) -> None:
+    gr.HTML(f"<h1>{tr('Train')}</h1>")

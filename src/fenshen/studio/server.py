@@ -1,0 +1,122 @@
+"""The studio as a program: one server with both languages, behind the guard."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+import threading
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+from fenshen.errors import FenshenError
+
+os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}  # Before gradio is imported.
+try:
+    import gradio as gr
+    import uvicorn
+    from fastapi import FastAPI, Request
+    from fastapi.responses import FileResponse, RedirectResponse
+except ImportError as error:
+    raise FenshenError("the studio needs a package that is not installed ({package}): pip install 'fenshen[studio]'", package=error.name) from None
+
+from fenshen.studio.desk import Desk
+from fenshen.studio.face import Face
+from fenshen.studio.frame import studio
+from fenshen.studio.guard import Guard
+from fenshen.studio.theme import STYLE, head, theme
+
+LANGUAGES = ("en", "zh")
+ICON = Path(__file__).with_name("icon.svg")
+LARGEST_FILE = "1gb"
+PORTS = 20  # Tried one after the other where none was asked for.
+LEAVE_SECONDS = 3
+
+
+def application(desk: Desk, names: frozenset[str] | None, password: str | None = None) -> Guard:
+    """The whole studio as an ASGI application; `names` and `password` as of `Guard`."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+
+    @app.get("/")
+    def front(request: Request) -> RedirectResponse:
+        wanted = request.headers.get("accept-language", "").lower().startswith("zh")
+        return RedirectResponse("/zh/" if wanted else "/en/")
+
+    @app.get("/favicon.ico")
+    def icon() -> FileResponse:
+        return FileResponse(ICON, media_type="image/svg+xml")
+
+    for language in LANGUAGES:
+        face = Face(language, desk, home=names is not None)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            app = gr.mount_gradio_app(
+                app, studio(face), path=f"/{language}", theme=theme(), css=STYLE, head=head(language), favicon_path=str(ICON), footer_links=[],
+                run_history=False, max_file_size=LARGEST_FILE, show_error=True, ssr_mode=False,
+            )  # fmt: skip
+    return Guard(app, names, password)
+
+
+def loopback(host: str) -> bool:
+    """Whether only this machine can reach an address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def listening(host: str, port: int | None) -> socket.socket:
+    """A socket at `port`, else at the first free one from 7860. FenshenError where there is none."""
+    first = 7860 if port is None else port
+    for wanted in range(first, first + (PORTS if port is None else 1)):
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        server = socket.socket(family, socket.SOCK_STREAM)
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            server.bind((host, wanted))
+            return server
+        except OverflowError:
+            raise FenshenError("--port {port}: between 1 and 65535", port=wanted) from None
+        except OSError as error:
+            server.close()
+            problem = error.strerror
+    raise FenshenError("{host}, port {port} cannot be listened at: {problem}; name another with --port", host=host, port=first, problem=problem)
+
+
+def serve(host: str, port: int | None, password: str | None, root: Path, ready: Callable[[str], None]) -> None:
+    """Listens until Ctrl-C or SIGTERM; what trains then is asked to save and waited for. `ready` is told the address once it answers."""
+    home = loopback(host)
+    if not home and not password:
+        raise FenshenError("--host {host}: others can reach that address, so a password is needed: set FENSHEN_PASSWORD, or --password", host=host)
+    server = listening(host, port)
+    desk = Desk(root / ".studio" / "jobs")
+    address = f"http://{f'[{host}]' if ':' in host else host}:{server.getsockname()[1]}"
+    names = frozenset({"127.0.0.1", "localhost", "::1", host}) if home else None
+    config = uvicorn.Config(application(desk, names, password), log_level="warning", access_log=False, timeout_graceful_shutdown=LEAVE_SECONDS,
+                            server_header=False, proxy_headers=False)  # fmt: skip
+    running = _Server(config, lambda: ready(address))
+    desk.open()
+    threading.Thread(target=_warm, daemon=True).start()
+    try:
+        running.run(sockets=[server])
+    finally:
+        desk.close()
+
+
+class _Server(uvicorn.Server):
+    """Says when it answers."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]):
+        super().__init__(config)
+        self.ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self.ready()
+
+
+def _warm() -> None:
+    """Loads what the first click would wait for."""
+    import fenshen.api  # noqa: F401
