@@ -27,17 +27,21 @@ def studio(
     no_browser: Annotated[bool, typer.Option("--no-browser", help=tr("do not open a browser window"))] = False,
 ) -> None:
     from fenshen.places import runs_root
-    from fenshen.studio.server import loopback, serve
+    from fenshen.studio.door import address_of, alone, listening, loopback
 
-    speaker = Speaker(False)
+    speaker, home = Speaker(False), loopback(host)
+    with listening(host, port, password) as listener, alone(runs_root() / ".studio", address_of(host, listener)):
+        speaker.say(tr("Starting …"))
+        from fenshen.studio.desk import Desk
+        from fenshen.studio.server import serve
 
-    def ready(address: str) -> None:
-        speaker.say(tr("The studio: {address}", address=address), "bold")
-        if not loopback(host):
-            speaker.say(tr("Others can reach it, with the password. Nothing is encrypted on its way: use it only in a network you trust."))
-        speaker.say(tr("Ctrl-C ends it; a training that is under way is saved first, and goes on the next time."))
-        if not no_browser and loopback(host) and sys.stdout.isatty():
-            webbrowser.open(address)
+        def ready() -> None:
+            speaker.say(tr("The studio: {address}", address=address_of(host, listener)), "bold")
+            if not home:
+                speaker.say(tr("Others can reach it, with the password. Nothing is encrypted on its way: use it only in a network you trust."))
+            speaker.say(tr("Ctrl-C ends it; a training that is under way is saved first, and goes on the next time."))
+            if not no_browser and home and sys.stdout.isatty():
+                webbrowser.open(address_of(host, listener))
 
-    speaker.say(tr("Starting …"))
-    serve(host, port, password, runs_root(), ready)
+        names = frozenset({"127.0.0.1", "localhost", "::1", host}) if home else None
+        serve(Desk(runs_root() / ".studio" / "jobs"), listener, names, password, ready)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import html
+import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -26,7 +27,8 @@ LARGEST_BODY = 2 * 1024**3  # Bytes of one request: all files that are dropped a
 LARGEST_FORM = 10_000
 COOKIE = "fenshen_studio"
 READING = ("GET", "HEAD", "OPTIONS")
-CLOSED = ("/proxy=", "/mcp", "/deep_link")  # Gradio's ways to elsewhere, which nothing here uses.
+# Ways of gradio that lead elsewhere, or that nothing here uses.
+CLOSED = re.compile(r"^/\w+/+(gradio_api/+)?(proxy=|file=\W*(https?|ftp):|mcp|deep_link|run-history|vibe|undo-vibe|dev/|monitoring|profiling)", re.I)
 POLICY = (
     "default-src 'self' data: blob:; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
     "connect-src 'self' data: blob:; frame-ancestors 'self'; form-action 'self'; base-uri 'self'; object-src 'none'"
@@ -68,7 +70,7 @@ class Guard:
         host = headers.get("host", "")
         if self.names is not None and (urlsplit(f"//{host}").hostname or "") not in self.names:
             return 421
-        if any(part in path for part in CLOSED):
+        if CLOSED.match(path):
             return 404
         origin, site = headers.get("origin"), headers.get("sec-fetch-site", "none")
         if origin is not None and urlsplit(origin).netloc != host:

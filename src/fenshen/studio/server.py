@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import socket
 import threading
@@ -30,7 +29,6 @@ from fenshen.studio.theme import STYLE, head, theme
 LANGUAGES = ("en", "zh")
 ICON = Path(__file__).with_name("icon.svg")
 LARGEST_FILE = "1gb"
-PORTS = 20  # Tried one after the other where none was asked for.
 LEAVE_SECONDS = 3
 
 
@@ -58,48 +56,14 @@ def application(desk: Desk, names: frozenset[str] | None, password: str | None =
     return Guard(app, names, password)
 
 
-def loopback(host: str) -> bool:
-    """Whether only this machine can reach an address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def listening(host: str, port: int | None) -> socket.socket:
-    """A socket at `port`, else at the first free one from 7860. FenshenError where there is none."""
-    first = 7860 if port is None else port
-    for wanted in range(first, first + (PORTS if port is None else 1)):
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        server = socket.socket(family, socket.SOCK_STREAM)
-        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            server.bind((host, wanted))
-            return server
-        except OverflowError:
-            raise FenshenError("--port {port}: between 1 and 65535", port=wanted) from None
-        except OSError as error:
-            server.close()
-            problem = error.strerror
-    raise FenshenError("{host}, port {port} cannot be listened at: {problem}; name another with --port", host=host, port=first, problem=problem)
-
-
-def serve(host: str, port: int | None, password: str | None, root: Path, ready: Callable[[str], None]) -> None:
-    """Listens until Ctrl-C or SIGTERM; what trains then is asked to save and waited for. `ready` is told the address once it answers."""
-    home = loopback(host)
-    if not home and not password:
-        raise FenshenError("--host {host}: others can reach that address, so a password is needed: set FENSHEN_PASSWORD, or --password", host=host)
-    server = listening(host, port)
-    desk = Desk(root / ".studio" / "jobs")
-    address = f"http://{f'[{host}]' if ':' in host else host}:{server.getsockname()[1]}"
-    names = frozenset({"127.0.0.1", "localhost", "::1", host}) if home else None
-    config = uvicorn.Config(application(desk, names, password), log_level="warning", access_log=False, timeout_graceful_shutdown=LEAVE_SECONDS,
-                            server_header=False, proxy_headers=False)  # fmt: skip
-    running = _Server(config, lambda: ready(address))
+def serve(desk: Desk, listener: socket.socket, names: frozenset[str] | None, password: str | None, ready: Callable[[], None]) -> None:
+    """Answers until Ctrl-C or SIGTERM; what trains then is asked to save and waited for. `ready` is called once it answers."""
+    config = uvicorn.Config(application(desk, names, password), log_level="warning", access_log=False, server_header=False,
+                            proxy_headers=False, timeout_graceful_shutdown=LEAVE_SECONDS)  # fmt: skip
     desk.open()
     threading.Thread(target=_warm, daemon=True).start()
     try:
-        running.run(sockets=[server])
+        _Server(config, ready).run(sockets=[listener])
     finally:
         desk.close()
 
