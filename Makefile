@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow docs site course clean
+.PHONY: help demo test chromium slow docs site course clean
 
 help:
 	@echo "make demo    train on handwritten digits (3 minutes), write demo.png"
@@ -41,7 +41,15 @@ demo: .venv/installed
 	@echo "New handwritten digits, one per column, as nobody ever wrote them: $(CURDIR)/demo.png"
 	@echo "The run, with its samples and their animation: $(CURDIR)/runs/demo"
 
-test: .venv/dev-installed
+# The browser that the studio is tested with; where it cannot be had, its tests are skipped and say so.
+chromium:
+	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit 0; done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "Installing Chromium for the tests of the studio …"; \
+	  { apt-get -qq update && apt-get -qq install -y --no-install-recommends chromium; } >/dev/null 2>&1 || true; \
+	fi
+
+test: .venv/dev-installed chromium
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pytest

@@ -14,7 +14,7 @@ SOURCE = Path(fenshen.__file__).parent
 
 # From the ground up. A file uses the floors below its own, and on its own floor what stands to its left or in its own folder.
 FLOORS = (
-    ("lang", "errors", "places"),
+    ("lang", "errors", "places", "phrases"),
     ("space", "recipe", "schedules"),
     ("losses", "penalties", "likelihoods", "sampling"),
     ("media", "nets", "measure"),

@@ -21,8 +21,8 @@ from made import classes, files, png, png_bomb, write_folder, write_zip
 from PIL import Image
 from safetensors.numpy import save
 
-from fenshen.cli.console import bytes_in_words, duration, number
 from fenshen.media.image import read_stamp
+from fenshen.phrases import bytes_in_words, duration, number
 
 FAST = ("--set", "train.precision=fp32", "--set", "train.threads=1", "--set", "autopilot=off", "--set", "evaluate.report=false")
 TINY = (*FAST, "--kimg", "0.5", "--set", "train.ticks=2")

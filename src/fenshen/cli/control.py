@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from fenshen.cli.console import Speaker, number
+from fenshen.cli.console import Speaker
 from fenshen.cli.evaluate import saying
 from fenshen.cli.options import Device, Json, RunName
 from fenshen.errors import RecipeError
 from fenshen.lang import tr
+from fenshen.phrases import number
 
 if TYPE_CHECKING:
     from fenshen.api import Answer

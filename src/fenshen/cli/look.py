@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fenshen.cli.console import Speaker, duration, number
+from fenshen.cli.console import Speaker
 from fenshen.cli.options import Json, Set
 from fenshen.lang import tr
+from fenshen.phrases import duration, number
 
 if TYPE_CHECKING:
     from fenshen.api import Plan, Report, WordsReport

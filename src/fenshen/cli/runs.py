@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fenshen.cli.console import Speaker, bytes_in_words
+from fenshen.cli.console import Speaker
 from fenshen.cli.options import Json, RunName
 from fenshen.errors import FenshenError, RunFolderError
 from fenshen.lang import tr
+from fenshen.phrases import bytes_in_words
 from fenshen.recipe import AnyModel, Autoregressive, Ngram, OverCodes, TextGan, TextVae
 
 if TYPE_CHECKING:

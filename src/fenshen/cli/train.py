@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fenshen.cli.console import Speaker, bytes_in_words, complain, duration, number, stop
+from fenshen.cli.console import Speaker, complain, stop
 from fenshen.cli.look import plan_values
 from fenshen.cli.options import Device, Json, Seed, Set
 from fenshen.errors import RecipeError
 from fenshen.lang import tr
+from fenshen.phrases import bytes_in_words, duration, number
 from fenshen.recipe import Size, Wording, set_from_text
 
 if TYPE_CHECKING:

@@ -6,9 +6,10 @@ from typing import Any
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from fenshen.cli.console import Speaker, duration
+from fenshen.cli.console import Speaker
 from fenshen.data import Dataset, Texts
 from fenshen.lang import tr
+from fenshen.phrases import duration
 from fenshen.recipe import Writing
 from fenshen.run import Made, RunFolder
 from fenshen.training.session import Plan, Watcher

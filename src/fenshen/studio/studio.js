@@ -10,15 +10,19 @@
     document.body.classList.toggle("dark", wanted() === "dark");
     document.documentElement.style.colorScheme = wanted();
   };
-  document.addEventListener("DOMContentLoaded", () => {
-    dress();
-    new MutationObserver(() => {
+  const begin = () => {
+    const look = () => {
       if (document.body.classList.contains("dark") !== (wanted() === "dark")) dress();
       const here = document.querySelector("nav.fs-nav a[aria-current]");
       const title = here && here.dataset.page !== "start" ? `${here.textContent} · fenshen` : "fenshen";
       if (here && document.title !== title) document.title = title;
-    }).observe(document.body, { attributes: true, attributeFilter: ["class"], childList: true, subtree: true });
-  });
+    };
+    dress();
+    look();
+    new MutationObserver(look).observe(document.documentElement, { attributes: true, attributeFilter: ["class"], childList: true, subtree: true });
+  };
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", begin);
+  else begin(); // Gradio may put this script into a page that is there already.
   document.addEventListener("click", (event) => {
     const link = event.target.closest("a.fs-language");
     if (link) link.search = location.search;
