@@ -10,6 +10,7 @@ import signal
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from fenshen.run import RunFolder, read_tensors, write_atomically
 from fenshen.training import session
 from fenshen.training.adaptive import AdaptiveStrength
 from fenshen.training.loop import Trainer, step_seed
+from fenshen.training.probe import worth_compiling
 from fenshen.training.session import Stop, Watcher
 
 FAST = {"train.ticks": 2, "train.threads": 1, "train.precision": "fp32", "train.batch": 16, "autopilot": "off", "evaluate.report": False}
@@ -296,6 +298,18 @@ def test_the_probe_leaves_no_trace(tmp_path: Path) -> None:
     one = fenshen.train(kimg=0.08, changes=FAST, out=tmp_path / "a")
     other = fenshen.train(kimg=0.08, changes=FAST | {"train.precision": "fp32"}, out=tmp_path / "b")
     assert one.folder.weights.read_bytes() == other.folder.weights.read_bytes()
+
+
+def test_a_compiler_is_tried_on_cuda_for_long_trainings_alone() -> None:
+    recipe = Recipe().set({"model.family": "vae", "train.batch": 100, "train.minutes": 10})
+
+    def tried(changes: dict, device: str = "cuda", networks: tuple = (torch.nn.Linear(1, 1),)) -> bool:
+        trainer = SimpleNamespace(device=torch.device(device), family=SimpleNamespace(networks=lambda: networks))
+        return worth_compiling(recipe.set(changes), trainer, 0.1)
+
+    assert tried({}) and not tried({"train.minutes": 3})
+    assert tried({"train.kimg": 400}) and not tried({"train.kimg": 200})
+    assert not tried({"train.compile": False}) and not tried({}, device="cpu") and not tried({}, networks=())
 
 
 def test_held_out_pictures_are_never_drawn() -> None:

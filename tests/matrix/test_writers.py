@@ -133,6 +133,18 @@ def test_the_written_out_gradients_are_those_of_autograd() -> None:
     torch.testing.assert_close(turned.norm(dim=-1), x_BLHK.norm(dim=-1))
 
 
+def test_a_compiler_is_given_the_same_network_in_one_piece() -> None:
+    """What is written out for eager steps stands aside for a compiler; every block is compiled, and none of it falls back to Python."""
+    family = family_of("transformer", dropout=0.0)
+    train(family, 3, lr=1e-2)
+    x_BL = batch()[0][:, :-1]
+    eager = family(x_BL, {})
+    assert len(family.networks()) == 2
+    for block in family.networks():
+        block.compile(fullgraph=True, backend="eager")
+    torch.testing.assert_close(family(x_BL, {}), eager, atol=1e-4, rtol=1e-4)
+
+
 def test_attention_written_out_is_attention() -> None:
     q, k, v = torch.randn(3, 2, 2, 5, 8).unbind(0)
     plain = attended(q, k, v)

@@ -12,6 +12,7 @@ import numpy as np
 
 from fenshen.data.batches import MEMORY_LIMIT, MEMORY_PART, free_bytes
 from fenshen.data.texts import Texts
+from fenshen.media.text import END
 
 if TYPE_CHECKING:
     import torch
@@ -25,6 +26,8 @@ class Windows:
     A row is END or some other token, and the `context` tokens after it, which are to be foretold. windows: the documents follow each
     other in a circle, which is cut anew each epoch, from another place on. documents: one from its END to the END after it; what is
     longer than the context is cut off.
+
+    Small texts are held on the device: what is copied there for a batch is where its rows begin, too little to wait for.
     """
 
     def __init__(
@@ -36,9 +39,10 @@ class Windows:
         self.batch, self.seed, self.device = batch, seed, torch.device(device)
         assert len(self.indices) > 0, "windows of nothing"
         self.ends = np.cumsum(texts.lengths[self.indices])
-        self.held: np.ndarray | None = None
-        if 4 * int(self.ends[-1]) <= min(MEMORY_LIMIT, MEMORY_PART * free_bytes(torch.device("cpu"))):
-            self.held = np.concatenate([texts.tokens[texts.starts[i] : texts.starts[i + 1]] for i in self.indices])
+        self.held: torch.Tensor | None = None
+        if 4 * int(self.ends[-1]) <= min(MEMORY_LIMIT, MEMORY_PART * free_bytes(self.device)):
+            tokens = np.concatenate([texts.tokens[texts.starts[i] : texts.starts[i + 1]] for i in self.indices])
+            self.held = torch.from_numpy(tokens.astype(np.int32)).to(self.device)
         self.order = lru_cache(maxsize=2)(self._order)
 
     def __len__(self) -> int:
@@ -55,27 +59,29 @@ class Windows:
         import torch
 
         places = [divmod(position + number, len(self)) for number in range(self.batch if count is None else count)]
-        tok_BL, length_B = self._windows(places) if self.rows == "windows" else self._documents(places)
-        return torch.from_numpy(tok_BL.astype(np.int64)).to(self.device), torch.from_numpy(length_B).to(self.device)
-
-    def _windows(self, places: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
         orders = {epoch: self.order(epoch) for epoch, _ in places}
-        first_B = np.array([int(orders[epoch][0][at]) * self.context + orders[epoch][1] for epoch, at in places], np.int64)
-        return self._tokens(first_B[:, None] + np.arange(self.context + 1)), np.full(len(places), self.context)
+        if self.rows == "windows":
+            first_B = np.array([int(orders[epoch][0][at]) * self.context + orders[epoch][1] for epoch, at in places], np.int64)
+            whole_B = length_B = np.full(len(places), self.context)
+        else:
+            chosen = np.array([orders[epoch][0][at] for epoch, at in places], np.int64)
+            whole_B = self.texts.lengths[self.indices[chosen]]
+            first_B, length_B = self.ends[chosen] - whole_B, np.minimum(whole_B, self.context)
+        longest = int(length_B.max(initial=0))
+        tok_BL, length = self._tokens(first_B, longest + 1), torch.from_numpy(length_B).to(self.device)
+        if self.rows == "documents":  # What comes behind the end of one is the beginning of another.
+            inside_BL = torch.arange(longest + 1, device=self.device) < torch.from_numpy(whole_B).to(self.device)[:, None]
+            tok_BL = tok_BL.where(inside_BL, END)
+        return tok_BL, length
 
-    def _documents(self, places: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
-        chosen = np.array([self.order(epoch)[0][at] for epoch, at in places], np.int64)
-        whole_B = self.texts.lengths[self.indices[chosen]]
-        length_B = np.minimum(whole_B, self.context)
-        step_L = np.arange(int(length_B.max(initial=0)) + 1)
-        tok_BL = self._tokens((self.ends[chosen] - whole_B)[:, None] + step_L)
-        return np.where(step_L < whole_B[:, None], tok_BL, 0), length_B
+    def _tokens(self, first_B: np.ndarray, count: int) -> torch.Tensor:
+        """int64 (B, count): those from each of these places of the circle of all documents on."""
+        import torch
 
-    def _tokens(self, at: np.ndarray) -> np.ndarray:
-        """Those at these places of the circle of all documents."""
-        at = at % int(self.ends[-1])
         if self.held is not None:
-            return self.held[at]
-        place = np.searchsorted(self.ends, at, side="right")
-        document = self.indices[place]
-        return self.texts.tokens[self.texts.starts[document + 1] - (self.ends[place] - at)]
+            first = torch.from_numpy(first_B).to(self.device)
+            return self.held[(first[:, None] + torch.arange(count, device=self.device)) % len(self.held)].long()
+        at_BL = (first_B[:, None] + np.arange(count)) % int(self.ends[-1])
+        place_BL = np.searchsorted(self.ends, at_BL, side="right")
+        tokens = self.texts.tokens[self.texts.starts[self.indices[place_BL] + 1] - (self.ends[place_BL] - at_BL)]
+        return torch.from_numpy(tokens.astype(np.int64)).to(self.device)

@@ -63,7 +63,7 @@ class MaximumLikelihood(Family):
         return {"writer": Player((self.sampler,))}
 
     def networks(self) -> tuple[torch.nn.Module, ...]:
-        return (self.sampler.net,)
+        return tuple(self.sampler.net.blocks) if isinstance(self.sampler.net, Transformer) else ()
 
     def losses(self, player: str, x_BL: Tensor, given: Given, at: At, noise: torch.Generator | None = None) -> Losses:
         """`x_BL`: END and the tokens after it, int64 (B, L + 1); `given["length"]` (B): how many of these L count."""

@@ -144,7 +144,7 @@ class Family(nn.Module):
         assert not count
 
     def networks(self) -> tuple[nn.Module, ...]:
-        """What is worth compiling."""
+        """What is worth compiling, each for itself."""
         raise NotImplementedError
 
     @property

@@ -97,7 +97,7 @@ class MaximumLikelihoodOverCodes(Family):
         return "writer"
 
     def networks(self) -> tuple[nn.Module, ...]:
-        return (self.sampler.net,)
+        return tuple(self.sampler.net.blocks)
 
     def losses(self, player: str, x_BCS: Tensor, given: Given, at: At, noise: torch.Generator | None = None) -> Losses:
         nats_BP = self._surprise(x_BCS, given, noise)

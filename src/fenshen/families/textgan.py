@@ -64,7 +64,7 @@ class TextGAN(Family):
         return {"writer": Player((self.sampler,)), "critic": Player((self.critic,))}
 
     def networks(self) -> tuple[nn.Module, ...]:
-        return self.net, self.critic
+        return ()  # Recurrent layers are kernels already.
 
     def steps(self, player: str) -> int:
         return 1 if player == "writer" else self.model.critic_steps if self.playing else 0

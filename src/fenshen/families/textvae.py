@@ -132,7 +132,7 @@ class VariationalText(Family):
         return {"autoencoder": Player((self.sampler,))}
 
     def networks(self) -> tuple[nn.Module, ...]:
-        return self.sampler.encoder, self.sampler.decoder
+        return ()  # Recurrent layers are kernels already.
 
     @property
     def separable(self) -> bool:

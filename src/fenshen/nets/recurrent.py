@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from fenshen.nets.transformer import dropped, norm
+from fenshen.nets.transformer import dropped, masks, norm
 from fenshen.space import present
 
 
@@ -53,12 +53,13 @@ class Recurrent(nn.Module):
         x_BLD = norm(tok_BL @ self.embed.weight if tok_BL.is_floating_point() else self.embed(tok_BL))
         if self.hear is not None and told_BD is not None:
             x_BLD = x_BLD + self.hear(told_BD)[:, None]
+        *heard, last = masks(len(self.layers) + 1, len(x_BLD), x_BLD.shape[2], part, x_BLD, noise)
         for index, layer in enumerate(self.layers):
             assert isinstance(layer, nn.LSTM)
-            heard_BLD, state = dropped(norm(x_BLD), part, noise), states.parts[index]
+            heard_BLD, state = dropped(norm(x_BLD), heard[index]), states.parts[index]
             y_BLD, states.parts[index] = one_step(layer, heard_BLD, state) if x_BLD.shape[1] == 1 else layer(heard_BLD, state)
             x_BLD = x_BLD + y_BLD
-        return dropped(norm(x_BLD), part, noise)
+        return dropped(norm(x_BLD), last)
 
 
 def one_step(layer: nn.LSTM, x_B1D: Tensor, state: tuple[Tensor, Tensor] | None) -> tuple[Tensor, tuple[Tensor, Tensor]]:

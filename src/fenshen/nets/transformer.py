@@ -26,15 +26,21 @@ TINY = 1e-6
 SHARPNESS = 0.12  # Of q·k at the start, the two being of length √K each: about 1 / √K.
 
 
-def dropped(x_BLD: Tensor, part: float, noise: torch.Generator | None) -> Tensor:
-    """`x` with this part of its entries set to zero, the same ones all along a row, and the others raised to the same mean.
+def masks(count: int, rows: int, width: int, part: float, like: Tensor, noise: torch.Generator | None) -> list[Tensor | None]:
+    """`count` masks (B, 1, D) that set this part of the entries to zero, the same ones all along a row, and raise the others to the same
+    mean; None where nothing is dropped.
 
     Gal & Ghahramani 2016, "A theoretically grounded application of dropout". Random numbers for every token would cost a tenth of a step.
     """
     if not part:
-        return x_BLD
-    kept_B1D = torch.empty(len(x_BLD), 1, x_BLD.shape[2], device=x_BLD.device).bernoulli_(1 - part, generator=noise)
-    return x_BLD * (kept_B1D / (1 - part)).to(x_BLD.dtype)
+        return [None] * count
+    kept_NB1D = torch.empty(count, rows, 1, width, device=like.device).bernoulli_(1 - part, generator=noise)
+    return list((kept_NB1D / (1 - part)).to(like.dtype))
+
+
+def dropped(x_BLD: Tensor, mask_B1D: Tensor | None) -> Tensor:
+    """`x` where the mask has not dropped it."""
+    return x_BLD if mask_B1D is None else x_BLD * mask_B1D
 
 
 class _Norm(torch.autograd.Function):
@@ -70,8 +76,18 @@ class _Turn(torch.autograd.Function):
 
 
 def norm(x: Tensor) -> Tensor:
-    """Root mean square 1 along the last axis."""
-    return _Norm.apply(x)
+    """Root mean square 1 along the last axis. A GPU has a kernel for it, and a compiler makes one."""
+    if x.device.type == "cpu" and not torch.compiler.is_compiling():
+        return _Norm.apply(x)
+    return F.rms_norm(x, x.shape[-1:], eps=TINY**2).to(x.dtype)
+
+
+def turned(x_BLHK: Tensor, cos_L1K: Tensor, sin_L1K: Tensor) -> Tensor:
+    """`rotated`, with its gradient."""
+    if not torch.compiler.is_compiling():
+        return _Turn.apply(x_BLHK, cos_L1K, sin_L1K)
+    a, b = x_BLHK.chunk(2, -1)
+    return torch.cat([a * cos_L1K - b * sin_L1K, b * cos_L1K + a * sin_L1K], -1)
 
 
 def rotated(x_BLHK: Tensor, cos_L1K: Tensor, sin_L1K: Tensor) -> Tensor:
@@ -89,11 +105,12 @@ def attended(q_BHLK: Tensor, k_BHMK: Tensor, v_BHMK: Tensor) -> Tensor:
     Written out where a CPU computes in bfloat16: PyTorch's own kernel takes four times as long to go backward there.
     """
     new, known = q_BHLK.shape[2], k_BHMK.shape[2]
-    later_LM = torch.ones(new, known, dtype=torch.bool, device=q_BHLK.device).triu(known - new + 1)
-    if q_BHLK.device.type == "cpu" and q_BHLK.dtype == torch.bfloat16:
-        return (q_BHLK @ k_BHMK.transpose(2, 3)).masked_fill(later_LM, -torch.inf).softmax(3) @ v_BHMK
-    if new == known:
+    written_out = q_BHLK.device.type == "cpu" and q_BHLK.dtype == torch.bfloat16
+    if new == known and not written_out:
         return F.scaled_dot_product_attention(q_BHLK, k_BHMK, v_BHMK, is_causal=True, scale=1.0)
+    later_LM = torch.ones(new, known, dtype=torch.bool, device=q_BHLK.device).triu(known - new + 1)
+    if written_out:
+        return (q_BHLK @ k_BHMK.transpose(2, 3)).masked_fill(later_LM, -torch.inf).softmax(3) @ v_BHMK
     return F.scaled_dot_product_attention(q_BHLK, k_BHMK, v_BHMK, None if new == 1 else ~later_LM, scale=1.0)
 
 
@@ -129,26 +146,26 @@ class Attention(nn.Module):
 
     def forward(self, x_BLD: Tensor, turn: tuple[Tensor, Tensor], layer: int, cache: Cache | None) -> Tensor:
         qk_BLHK, v_BLHK = self.read(x_BLD).unflatten(2, (3 * self.heads, -1)).split((2 * self.heads, self.heads), 2)
-        q_BLHK, k_BLHK = _Turn.apply(norm(qk_BLHK), *turn).chunk(2, 2)
+        q_BLHK, k_BLHK = turned(norm(qk_BLHK), *turn).chunk(2, 2)
         q_BHLK, k, v = (x.transpose(1, 2) for x in (q_BLHK * self.sharpness_H.to(q_BLHK.dtype)[:, None], k_BLHK, v_BLHK))
         k, v = (k, v) if cache is None else cache.add(layer, k, v)
         return self.write(attended(q_BHLK, k, v).transpose(1, 2).flatten(2))
 
 
 class Block(nn.Module):
-    """Attention, then a dense layer with ReLU², each added to what it read."""
+    """Attention, then a dense layer with ReLU², each added to what it read. `mask1`, `mask2`: what is dropped of each."""
 
-    def __init__(self, width: int, heads: int, dropout: float):
+    def __init__(self, width: int, heads: int):
         super().__init__()
-        self.dropout = dropout
         self.attention = Attention(width, heads)
         self.grow, self.shrink = nn.Linear(width, 4 * width, bias=False), nn.Linear(4 * width, width, bias=False)
         nn.init.zeros_(self.shrink.weight)
 
-    def forward(self, x_BLD: Tensor, turn: tuple[Tensor, Tensor], layer: int, cache: Cache | None, noise: torch.Generator | None) -> Tensor:
-        part = self.dropout if self.training else 0.0
-        x_BLD = x_BLD + dropped(self.attention(norm(x_BLD), turn, layer, cache), part, noise)
-        return x_BLD + dropped(self.shrink(self.grow(norm(x_BLD)).relu().square()), part, noise)
+    def forward(
+        self, x_BLD: Tensor, turn: tuple[Tensor, Tensor], layer: int, cache: Cache | None, mask1: Tensor | None, mask2: Tensor | None
+    ) -> Tensor:  # fmt: skip
+        x_BLD = x_BLD + dropped(self.attention(norm(x_BLD), turn, layer, cache), mask1)
+        return x_BLD + dropped(self.shrink(self.grow(norm(x_BLD)).relu().square()), mask2)
 
 
 class Transformer(nn.Module):
@@ -159,7 +176,7 @@ class Transformer(nn.Module):
         self.context, self.dropout = context, dropout
         heads = next(count for count in range(max(1, round(width / HEAD)), 0, -1) if width % (2 * count) == 0)
         self.vocab, self.embed = vocab, nn.Embedding(READ_TOGETHER * vocab, width)
-        self.blocks = nn.ModuleList(Block(width, heads, dropout) for _ in range(depth))
+        self.blocks = nn.ModuleList(Block(width, heads) for _ in range(depth))
         self.leave = nn.Linear(width, vocab, bias=False)
         nn.init.zeros_(self.leave.weight)
         pairs = width // heads // 2
@@ -194,7 +211,9 @@ class Transformer(nn.Module):
         end = tok_BL.shape[1] if cache is None else cache.length
         kind = torch.get_autocast_dtype(tok_BL.device.type) if torch.is_autocast_enabled(tok_BL.device.type) else torch.float32
         turn = tuple(table[end - tok_BL.shape[1] : end].to(kind) for table in (self.cos_L1K, self.sin_L1K))  # type: ignore[index]
-        x_BLD = dropped(norm(self.embed(self._together(tok_BL, cache)).sum(2)).to(kind), self.dropout if self.training else 0.0, noise)
+        x_BLD = norm(self.embed(self._together(tok_BL, cache)).sum(2)).to(kind)
+        first, *rest = masks(1 + 2 * len(self.blocks), len(x_BLD), x_BLD.shape[2], self.dropout if self.training else 0.0, x_BLD, noise)
+        x_BLD = dropped(x_BLD, first)
         for layer, block in enumerate(self.blocks):
-            x_BLD = block(x_BLD, turn, layer, cache, noise)
+            x_BLD = block(x_BLD, turn, layer, cache, rest[2 * layer], rest[2 * layer + 1])
         return self.leave(norm(x_BLD))[:, -count:].float()

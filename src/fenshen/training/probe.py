@@ -22,6 +22,7 @@ from fenshen.training.material import Material
 from fenshen.training.plan import backward_twice
 
 SECONDS = 10.0
+COMPILED_FROM = 300.0  # Seconds of training from which on compiling, which takes about half a minute, is tried.
 MOST_PARTS = 4  # More of them wait for each other in the interpreter.
 Choice = dict[str, object]
 
@@ -53,59 +54,96 @@ def candidates(recipe: Recipe, device: torch.device, separable: bool) -> list[Ch
     threads = train.threads or cores()
     parts = [1] if device.type != "cpu" or not separable else sorted({min(threads, train.batch or 1, MOST_PARTS), 1}, reverse=True)
     parts = [train.parts] if train.parts else parts
-    compiled = [False, True] if device.type == "cuda" and not backward_twice(recipe) else [False]
-    compiled = compiled if train.compile is None else [train.compile]
 
     def layout(precision: str) -> bool:
         return precision == "bf16" and not isinstance(recipe.model, Writing) if train.channels_last is None else train.channels_last
 
     return [
-        {"train.precision": p, "train.threads": threads, "train.parts": n, "train.compile": c, "train.channels_last": layout(p)}
-        for c, p, n in itertools.product(compiled, precisions, parts)
+        {"train.precision": p, "train.threads": threads, "train.parts": n, "train.compile": train.compile or False, "train.channels_last": layout(p)}
+        for p, n in itertools.product(precisions, parts)
     ]  # fmt: skip
 
 
 def probe(recipe: Recipe, made: Made | Written, dataset: Material, device: torch.device, seconds: float = SECONDS) -> Probed:
     """Steps of every candidate in turn until the time is up. Training itself is untouched: it seeds every step anew."""
-    recipe = recipe if recipe.train.kimg else recipe.set({"train.kimg": 1000.0})
+    wished, recipe = recipe, recipe if recipe.train.kimg else recipe.set({"train.kimg": 1000.0})
     recipe = recipe.set({"train.ema_half_life_kimg": recipe.train.ema_half_life_kimg or 1.0})
     separable = build(made.space, made.told, recipe.model).separable
     if (recipe.train.parts or 1) > 1 and not separable:
         raise RecipeError("train.parts={parts}: a batch cannot be split with dropout or batch normalisation; leave it out", parts=recipe.train.parts)
-    end, choices = time.monotonic() + seconds, candidates(recipe, device, separable)
-    trainers: list[tuple[Choice, Trainer, list[float]]] = []
+    end, choices, trials = time.monotonic() + seconds, candidates(recipe, device, separable), list[_Trial]()
     for choice in choices:
-        if trainers and time.monotonic() > end - seconds / 2:
+        if trials and time.monotonic() > end - seconds / 2:
             break
-        tried = recipe.set(choice)
-        torch.set_num_threads(int(str(choice["train.threads"])))
-        trainer = Trainer(tried, made, dataset, device)
-        if _sound(trainer) or len(choices) == 1:
-            trainers.append((choice, trainer, []))
-    if not trainers:
-        return probe(recipe.set({"train.precision": "fp32"}), made, dataset, device, seconds)
-    while any(not times for _, _, times in trainers) or (time.monotonic() < end and len(trainers[0][2]) < (20 if len(trainers) > 1 else 5)):
-        for choice, trainer, times in trainers:
-            torch.set_num_threads(int(str(choice["train.threads"])))
-            times.append(_timed(trainer))
-    best, _, times = min(trainers, key=lambda entry: median(entry[2]))
-    torch.set_num_threads(int(str(best["train.threads"])))
-    return Probed(recipe.set(best), median(times), tuple((_name(choice), median(t)) for choice, _, t in trainers))
+        trial = _Trial(choice, Trainer(recipe.set(choice), made, dataset, device))
+        if trial.sound or len(choices) == 1:
+            trials.append(trial)
+    if not trials:
+        return probe(wished.set({"train.precision": "fp32"}), made, dataset, device, seconds)
+    _take_turns(trials, end)
+    best = min(trials, key=_Trial.median)
+    if worth_compiling(wished, best.trainer, best.median()) and (other := _compiled(recipe, best, made, dataset)) is not None:
+        _take_turns([best, other], time.monotonic() + seconds / 4)
+        trials, best = [*trials, other], min(best, other, key=_Trial.median)
+    best.settle()
+    return Probed(recipe.set(best.choice), best.median(), tuple((_name(trial.choice), trial.median()) for trial in trials))
 
 
-def _sound(trainer: Trainer) -> bool:
-    """One warming step; whether every loss is a finite number."""
-    return all(math.isfinite(float(value)) for value in trainer.step().losses.values())
+class _Trial:
+    """A candidate with a trainer of its own, warmed by one step, and the seconds that each further step took."""
+
+    def __init__(self, choice: Choice, trainer: Trainer):
+        self.choice, self.trainer, self.seconds = choice, trainer, list[float]()
+        self.settle()
+        self.sound = all(math.isfinite(float(value)) for value in trainer.step().losses.values())
+
+    def settle(self) -> None:
+        """Takes the threads that it wants."""
+        torch.set_num_threads(int(str(self.choice["train.threads"])))
+
+    def go(self) -> None:
+        """One step, to its end."""
+        self.settle()
+        start = time.perf_counter()
+        self.trainer.step()
+        if self.trainer.device.type == "cuda":
+            torch.cuda.synchronize()
+        elif self.trainer.device.type == "mps":
+            torch.mps.synchronize()
+        self.seconds.append(time.perf_counter() - start)
+
+    def median(self) -> float:
+        """Seconds per step."""
+        return median(self.seconds)
 
 
-def _timed(trainer: Trainer) -> float:
-    start = time.perf_counter()
-    trainer.step()
-    if trainer.device.type == "cuda":
-        torch.cuda.synchronize()
-    elif trainer.device.type == "mps":
-        torch.mps.synchronize()
-    return time.perf_counter() - start
+def _take_turns(trials: list[_Trial], end: float) -> None:
+    """Until `end`, or until there is enough; once each in any case."""
+    most = 20 if len(trials) > 1 else 5
+    while any(not trial.seconds for trial in trials) or (time.monotonic() < end and len(trials[0].seconds) < most):
+        for trial in trials:
+            trial.go()
+
+
+def worth_compiling(recipe: Recipe, trainer: Trainer, seconds_per_step: float) -> bool:
+    """Whether a compiler may save more time of this training than it takes itself: on CUDA, and where the training is long."""
+    train, rate = recipe.train, recipe.pictures_per_step / seconds_per_step
+    if trainer.device.type != "cuda" or train.compile is not None or backward_twice(recipe) or not trainer.family.networks():
+        return False
+    limits = [60 * train.minutes if train.minutes else math.inf, 1000 * train.kimg / rate if train.kimg else math.inf]
+    return min(limits) >= COMPILED_FROM
+
+
+def _compiled(recipe: Recipe, best: _Trial, made: Made | Written, dataset: Material) -> _Trial | None:
+    """The same, compiled; None where this machine lacks what that needs, or the result is not sound."""
+    choice = best.choice | {"train.compile": True}
+    try:
+        trial = _Trial(choice, Trainer(recipe.set(choice), made, dataset, best.trainer.device))
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError:  # No compiler for C, no Triton for this card.
+        return None
+    return trial if trial.sound else None
 
 
 def _name(choice: Choice) -> str:
