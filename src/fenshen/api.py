@@ -34,7 +34,7 @@ from fenshen.generate import Order, find_label
 from fenshen.generate import generate as make
 from fenshen.measure.verbatim import Corpus
 from fenshen.narrate import Telling
-from fenshen.recipe import Data, Ngram, Recipe, Restoring, Wording, load_recipe
+from fenshen.recipe import Data, Ngram, Pretrained, Recipe, Restoring, Wording, load_recipe
 from fenshen.restoring import restored, restorer_of, sources
 from fenshen.run import RunFolder, list_runs
 from fenshen.sampling import Controls
@@ -42,6 +42,7 @@ from fenshen.shaping import LONGEST_JSON, Shape
 from fenshen.telling import Author, Spoken
 from fenshen.training import session
 from fenshen.training.adapting import adaptation
+from fenshen.training.borrowing import folder_of
 from fenshen.training.counting import count as count_words
 from fenshen.training.counting import refuse_plan
 from fenshen.training.plan import pick_device
@@ -323,16 +324,18 @@ def describe_recipe(
 ) -> Recipe:  # fmt: skip
     """The recipe that these arguments ask for: a ready one's name, a TOML file or a Recipe, with changes on top.
 
-    None: `transformer` where the source holds words, else `gan`. `task`: what is to be learnt instead of making pictures from nothing,
-    `upscale=4` or `inpaint`.
+    None: `transformer` where the source holds words (`pretrained` where `changes` name a model.start), else `gan`. `task`: what is to be
+    learnt instead of making pictures from nothing, `upscale=4` or `inpaint`.
     """
     if recipe is None:
-        recipe = "transformer" if kind_of(_data(source, changes or {})) == "words" else "gan"
+        writer = "pretrained" if "model.start" in (changes or {}) else "transformer"
+        recipe = writer if kind_of(_data(source, changes or {})) == "words" else "gan"
     base = recipe if isinstance(recipe, Recipe) else load_recipe(os.fspath(recipe))
     base = base if task is None else base.set(for_task(task, base))
     named = {"data.source": None if source is None else os.fspath(source), "train.minutes": minutes, "train.kimg": kimg,
              "model.size": size, "train.seed": seed, "train.device": device}  # fmt: skip
-    return base.set({key: value for key, value in named.items() if value is not None} | (changes or {}))
+    wanted = base.set({key: value for key, value in named.items() if value is not None} | (changes or {}))
+    return wanted.set({"data.tokenizer": str(folder_of(wanted.model).path)}) if isinstance(wanted.model, Pretrained) else wanted
 
 
 def _data(source: str | os.PathLike[str] | None, changes: dict[str, Any]) -> Data:

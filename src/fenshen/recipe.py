@@ -62,6 +62,7 @@ class Data(Section):
     vocabulary: Annotated[int, Field(ge=2, le=100_000)] | None = Field(
         None, description="words: most characters, or number of byte pieces (257 at least); derived"
     )
+    tokenizer: str | None = Field(None, description="words: a folder whose tokenizer.json has the tokens, in place of own ones; model.start")
 
 
 class Penalty(Section):
@@ -231,6 +232,18 @@ class Autoregressive(Writing):
     net: Literal["lstm", "transformer"] = Field("transformer", description="recurrent layers, or attention")
 
 
+class Pretrained(Writing):
+    """Autoregressive family, begun by somebody else: a folder of Hugging Face's `transformers`. Width and depth are that model's."""
+
+    family: Literal["pretrained"] = "pretrained"
+    start: str = Field("", description="the folder, with config.json, tokenizer.json and weights as .safetensors; nothing is downloaded")
+    rank: Annotated[int, Field(ge=0, le=1024)] = Field(
+        8, description="of what is learnt beside each of its matrices (LoRA), and kept without them; 0: all of its weights are learnt and kept"
+    )
+    architecture: str = Field("", description="its config.json; taken from it")
+    sha256: str = Field("", description="of its weights and tokens; taken from it")
+
+
 class TextVae(Writing):
     """Variational family of words: an encoder and a recurrent decoder that hears the latent before every token."""
 
@@ -283,12 +296,12 @@ AnyModel = Annotated[
     Annotated[Gan, Tag("gan")] | Annotated[Vae, Tag("vae")] | Annotated[VaeGan, Tag("vaegan")]
     | Annotated[Restore, Tag("restore")] | Annotated[RestoreGan, Tag("restoregan")] | Annotated[Autoregressive, Tag("autoregressive")]
     | Annotated[Ngram, Tag("ngram")] | Annotated[TextVae, Tag("textvae")] | Annotated[TextGan, Tag("textgan")]
-    | Annotated[OverCodes, Tag("codec")],
+    | Annotated[OverCodes, Tag("codec")] | Annotated[Pretrained, Tag("pretrained")],
     Discriminator(_family_of),
 ]  # fmt: skip
 FAMILIES: dict[str, type[Model]] = {
     "gan": Gan, "vae": Vae, "vaegan": VaeGan, "restore": Restore, "restoregan": RestoreGan, "autoregressive": Autoregressive, "ngram": Ngram,
-    "textvae": TextVae, "textgan": TextGan, "codec": OverCodes,
+    "textvae": TextVae, "textgan": TextGan, "codec": OverCodes, "pretrained": Pretrained,
 }  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from fenshen.cli.options import Json, RunName
 from fenshen.errors import FenshenError, RunFolderError
 from fenshen.lang import tr
 from fenshen.phrases import bytes_in_words
-from fenshen.recipe import AnyModel, Autoregressive, Ngram, OverCodes, TextGan, TextVae
+from fenshen.recipe import AnyModel, Autoregressive, Ngram, OverCodes, Pretrained, TextGan, TextVae
 
 if TYPE_CHECKING:
     from fenshen.api import Run
@@ -73,6 +73,8 @@ def network_of(model: AnyModel) -> str:
             return f"{model.order}-gram"
         case Autoregressive() | TextGan():
             return model.net
+        case Pretrained():
+            return Path(model.start).name
         case TextVae():
             return "lstm"
         case OverCodes():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
@@ -10,7 +11,7 @@ from fenshen.cli.console import Speaker
 from fenshen.data import Dataset, Texts
 from fenshen.lang import tr
 from fenshen.phrases import duration
-from fenshen.recipe import Writing
+from fenshen.recipe import Pretrained, Writing
 from fenshen.run import Made, RunFolder
 from fenshen.training.session import Plan, Watcher
 from fenshen.training.wording import tokens_per_row
@@ -113,5 +114,10 @@ def words_in_words(plan: Plan, data: Texts) -> str:
     text = "{train} tokens of {vocabulary} kinds, {held_out} more held out; {family}, {size}: {parameters} weights, reads {context} tokens at most"
     model = plan.recipe.model
     assert isinstance(model, Writing)
-    return tr(text, train=f"{train:,}", vocabulary=f"{data.alphabet.size:,}", held_out=f"{held_out:,}", family=model.family, size=model.size,
+    family: str = model.family
+    if isinstance(model, Pretrained):
+        family = Path(model.start).name
+        text = "{train} tokens of {vocabulary} kinds, {held_out} more held out; goes on from {family}, {parameters} weights are learnt, reads " \
+               "{context} tokens at most"  # fmt: skip
+    return tr(text, train=f"{train:,}", vocabulary=f"{data.alphabet.size:,}", held_out=f"{held_out:,}", family=family, size=model.size,
               parameters=f"{sum(plan.parameters.values()):,}", context=model.context)  # fmt: skip

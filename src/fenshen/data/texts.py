@@ -21,6 +21,7 @@ from fenshen.data.scan import Say
 from fenshen.data.similar import chinese_part
 from fenshen.errors import DataError
 from fenshen.lang import Said, said, tr
+from fenshen.media.folder import ModelFolder
 from fenshen.media.text import END, Alphabet, learn_bytes, learn_characters, tag_text
 from fenshen.recipe import Data
 
@@ -80,6 +81,8 @@ def prepare_texts(data: Data, seed: int = 0, say: Say = silent) -> Texts:
     """
     source = open_library(data.source)
     options = data.model_dump(include={"unit", "encoding", "text_column", "label_column", "tokens", "vocabulary", "held_out"})
+    if data.tokenizer is not None:
+        options["tokenizer"] = digest(ModelFolder(Path(data.tokenizer)).tokenizer)
     name = f"words-{digest(FORMAT, source.key(), options, seed)}"
     return _load(cache.obtain(name, lambda part: _build(source, data, seed, say, part)))
 
@@ -162,7 +165,12 @@ def tags_of(classes: Sequence[str], found: Library) -> tuple[str, ...]:
 
 
 def learn(documents: Sequence[Document], trained: Sequence[str], tags: tuple[str, ...], data: Data) -> tuple[Alphabet, Said]:
-    """The alphabet and why it is of this kind, in words. Byte pieces are learnt from what is trained on alone."""
+    """The alphabet and why it is of this kind, in words. Byte pieces are learnt from what is trained on alone, unless a model has some."""
+    if data.tokenizer is not None:
+        if data.tokens or data.vocabulary:
+            raise DataError("data.tokens and data.vocabulary are of tokens that are learnt, and data.tokenizer brings some: leave them out")
+        alphabet = ModelFolder(Path(data.tokenizer)).alphabet(tags)
+        return alphabet, said("{count} byte pieces, those of the model in {folder}", count=alphabet.size, folder=data.tokenizer)
     size = sum(len(text.encode()) for text in trained)
     chinese = chinese_part(trained)
     pieces = data.tokens == "pieces" or (data.tokens is None and size >= PIECES_FROM)

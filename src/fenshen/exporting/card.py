@@ -6,6 +6,7 @@ All of it comes from the run's own records; what they do not say is left to the 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import tomli_w
@@ -14,7 +15,7 @@ from fenshen import __version__
 from fenshen.evaluate.page import meaning
 from fenshen.evaluate.report import columns, quality
 from fenshen.lang import tr
-from fenshen.recipe import Recipe
+from fenshen.recipe import Pretrained, Recipe
 from fenshen.run import Made, RunFolder, Written
 
 MOST_CLASSES = 100  # Listed; of more only the number.
@@ -47,6 +48,12 @@ def public(recipe: Recipe) -> Recipe:
 
 def _nature(recipe: Recipe, made: Made | Written, parameters: int) -> Iterator[str]:
     network = recipe.model.family
+    if isinstance(recipe.model, Pretrained) and isinstance(made, Written):
+        yield tr("A language model that somebody else trained, {name} (SHA-256 {sha256}), taught further: {parameters} weights were learnt. Where "
+                 "model.rank is above 0, its own are not in here. It writes token by token; a token is one of {vocabulary}.",
+                 name=Path(recipe.model.start).name, sha256=recipe.model.sha256[:16], parameters=f"{parameters:,}",
+                 vocabulary=f"{made.vocab:,}")  # fmt: skip
+        return
     if isinstance(made, Written):
         yield tr("A language model ({family}, {parameters} parameters), trained from scratch. It writes token by token; a token is one of "
                  "{vocabulary}, and it was trained on {context} at a time.",

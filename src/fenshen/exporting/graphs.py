@@ -20,6 +20,7 @@ from fenshen.families.autoencoder import Autoencoder
 from fenshen.families.autoregressive import LanguageModel
 from fenshen.families.base import Kept, Sampler
 from fenshen.families.gan import Generator
+from fenshen.nets.borrowed import Borrowed
 from fenshen.nets.transformer import Transformer
 from fenshen.run import Made, Written
 
@@ -78,10 +79,10 @@ def graph_of(kept: Kept, made: Made | Written) -> Graph:
             return _drawing(kept, made, "generator")
         case Autoencoder(), Made():
             return _drawing(kept, made, "decoder")
-        case LanguageModel(), Written():
+        case LanguageModel(), Written() if not isinstance(kept.net, Borrowed):
             return _reading(kept, made)
-    raise RunFolderError("this run has no ONNX form: only a GAN's generator, a VAE's decoder and a language model have one; "
-                         "export its weights with --to safetensors")  # fmt: skip
+    raise RunFolderError("this run has no ONNX form: only a GAN's generator, a VAE's decoder and a language model of one's own have "
+                         "one; export its weights with --to safetensors")  # fmt: skip
 
 
 def _drawing(sampler: Generator | Autoencoder, made: Made, kind: str) -> Graph:

@@ -7,25 +7,32 @@ Shape letters: B batch, L tokens, V vocabulary, D latent.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torch import Tensor
 
 from fenshen.condition import Given
 from fenshen.families.base import At, Family, Losses, Player
 from fenshen.families.writer import RECURRENT_REACH, Memory, Writer, surprise
+from fenshen.nets.borrowed import Borrowed
 from fenshen.nets.recurrent import Recurrent
 from fenshen.nets.transformer import Transformer
-from fenshen.recipe import Autoregressive, Model, TextGan
+from fenshen.recipe import Autoregressive, Model, Pretrained, TextGan
 from fenshen.space import Tokens
 
 
 class LanguageModel(Writer):
     """A network that reads tokens and says what may follow."""
 
-    def __init__(self, space: Tokens, model: Autoregressive | TextGan):
-        assert model.width and model.depth and model.context and model.dropout is not None
+    def __init__(self, space: Tokens, model: Autoregressive | TextGan | Pretrained):
+        assert model.context and model.dropout is not None
         super().__init__(space)
-        self.net: Recurrent | Transformer
+        self.net: Recurrent | Transformer | Borrowed
+        if isinstance(model, Pretrained):
+            self.net = Borrowed(model.architecture, space.vocab, model.context, model.rank, model.dropout, Path(model.start), model.sha256)
+            return
+        assert model.width and model.depth
         if model.net == "lstm":
             self.net = Recurrent(space.vocab, model.width, model.depth, model.dropout)
         else:
@@ -49,7 +56,7 @@ class MaximumLikelihood(Family):
     sampler: LanguageModel
     space: Tokens
 
-    def __init__(self, space: Tokens, model: Autoregressive):
+    def __init__(self, space: Tokens, model: Autoregressive | Pretrained):
         super().__init__(space)
         self.sampler, self.model = LanguageModel(space, model), model
 
@@ -64,6 +71,11 @@ class MaximumLikelihood(Family):
 
     def networks(self) -> tuple[torch.nn.Module, ...]:
         return tuple(self.sampler.net.blocks) if isinstance(self.sampler.net, Transformer) else ()
+
+    @property
+    def separable(self) -> bool:
+        """What a borrowed network drops out comes from torch's own state, in the order in which threads ask for it."""
+        return not isinstance(self.sampler.net, Borrowed)
 
     def losses(self, player: str, x_BL: Tensor, given: Given, at: At, noise: torch.Generator | None = None) -> Losses:
         """`x_BL`: END and the tokens after it, int64 (B, L + 1); `given["length"]` (B): how many of these L count."""

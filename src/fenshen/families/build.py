@@ -15,7 +15,7 @@ from fenshen.families.textgan import TextGAN
 from fenshen.families.textvae import TextAutoencoder, VariationalText
 from fenshen.families.vae import VAE
 from fenshen.families.vaegan import VAEGAN
-from fenshen.recipe import Autoregressive, Gan, Model, Ngram, OverCodes, Restore, RestoreGan, TextGan, TextVae, Vae, VaeGan
+from fenshen.recipe import Autoregressive, Gan, Model, Ngram, OverCodes, Pretrained, Restore, RestoreGan, TextGan, TextVae, Vae, VaeGan
 from fenshen.space import Space, Tokens
 
 
@@ -23,7 +23,7 @@ def build(space: Space, told: Told, model: Model, burn_in: float = 0.0) -> Famil
     """New networks with fresh weights, and how they are trained. `model` is complete (`fenshen.training.plan`)."""
     if isinstance(space, Tokens):
         match model:
-            case Autoregressive():
+            case Autoregressive() | Pretrained():
                 return MaximumLikelihood(space, model)
             case TextVae():
                 return VariationalText(space, model)
@@ -52,7 +52,7 @@ def build_sampler(space: Space, told: Told, model: Model) -> Kept:
     """The part of a family that makes samples."""
     if isinstance(space, Tokens):
         match model:
-            case Autoregressive() | TextGan():
+            case Autoregressive() | TextGan() | Pretrained():
                 return LanguageModel(space, model)
             case Ngram():
                 return Counted(space, model)

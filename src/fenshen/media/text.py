@@ -40,12 +40,14 @@ class Alphabet:
     """Tokens END = 0 (ends one document and begins the next), UNKNOWN = 1, then `tags`, then characters or byte pieces.
 
     tags: as they stand in a text. characters: all of them, in order. merges: pairs of pieces in GPT-2's printable spelling of bytes.
+    borrowed: in their place the byte pieces of somebody else's model, a tokenizer.json of Hugging Face (`fenshen.media.folder`).
     """
 
     kind: TokenKind
     tags: tuple[str, ...] = ()
     characters: str = ""
     merges: tuple[tuple[str, str], ...] = ()
+    borrowed: str = ""
 
     END = END
     UNKNOWN = UNKNOWN
@@ -61,8 +63,7 @@ class Alphabet:
         first = [b"", REPLACEMENT.encode(), *(tag.encode() for tag in self.tags)]
         if self.kind == "characters":
             return (*first, *(letter.encode() for letter in self.characters))
-        byte_of = {letter: value for value, letter in enumerate(_printable())}
-        return (*first, *(bytes(byte_of[letter] for letter in piece) for piece in self._vocabulary))
+        return (*first, *spelled(self._borrowed.values() if self.borrowed else self._vocabulary))
 
     @property
     def first(self) -> int:
@@ -94,19 +95,24 @@ class Alphabet:
 
     def state(self) -> dict[str, Any]:
         """Plain values for JSON."""
+        if self.borrowed:
+            return {"kind": self.kind, "tags": list(self.tags), "borrowed": self.borrowed}
         return {"kind": self.kind, "tags": list(self.tags), "characters": self.characters, "merges": [list(pair) for pair in self.merges]}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Alphabet:
         """The alphabet that `state` was taken from."""
+        if "borrowed" in state:
+            return cls(state["kind"], tuple(state["tags"]), borrowed=state["borrowed"])
         merges = tuple((left, right) for left, right in state["merges"])
         return cls(state["kind"], tuple(state["tags"]), state["characters"], merges)
 
     def _encode_plain(self, text: str) -> np.ndarray:
         if self.kind == "characters":
             return self._ids_by_code[np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")]
-        parts = [np.array(found.ids, np.int64) + self.first for found in self._tokenizer.encode_batch_fast(list(chunks(text)))]
-        return np.concatenate([np.zeros(0, np.int64), *parts])
+        parts = [np.array(found.ids, np.int64) for found in self._tokenizer.encode_batch_fast(list(chunks(text)))]
+        ids = np.concatenate([np.zeros(0, np.int64), *parts])
+        return self.first + (np.searchsorted(self.borrowed_ids, ids) if self.borrowed else ids)
 
     @cached_property
     def _tag_ids(self) -> dict[str, int]:
@@ -130,9 +136,27 @@ class Alphabet:
         return {piece: number for number, piece in enumerate(pieces)}
 
     @cached_property
+    def borrowed_ids(self) -> np.ndarray:
+        """int64, rising: what the borrowed tokens are called where they come from, one for each of ours from `first` on."""
+        return np.array(list(self._borrowed), np.int64)
+
+    @cached_property
+    def _borrowed(self) -> dict[int, str]:
+        """Number -> byte piece of a borrowed tokenizer, rising; without what is no text, such as the end of one."""
+        said = json.loads(self.borrowed)
+        special = {added["id"] for added in said.get("added_tokens") or () if added["special"]}
+        plain = {added["id"]: added["content"] for added in said.get("added_tokens") or ()}
+        found = {number: piece for piece, number in said["model"]["vocab"].items()} | plain
+        return {number: found[number] for number in sorted(found) if number not in special}
+
+    @cached_property
     def _tokenizer(self) -> Tokenizer:
         from tokenizers import Tokenizer, models, pre_tokenizers
 
+        if self.borrowed:
+            tokenizer = Tokenizer.from_str(self.borrowed)
+            tokenizer.encode_special_tokens = True  # Where a text has "<|endoftext|>" in it, it is text.
+            return tokenizer
         tokenizer = Tokenizer(models.BPE(vocab=self._vocabulary, merges=list(self.merges)))
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         return tokenizer
@@ -171,6 +195,13 @@ def chunks(text: str) -> Iterator[str]:
             end = text.rfind("\n", start, end) + 1 or end
         yield text[start:end]
         start = end
+
+
+def spelled(pieces: Iterable[str]) -> Iterator[bytes]:
+    """What byte pieces in GPT-2's printable spelling stand for; what is in no such spelling stands for itself."""
+    byte_of = {letter: value for value, letter in enumerate(_printable())}
+    for piece in pieces:
+        yield bytes(byte_of[letter] for letter in piece) if byte_of.keys() >= set(piece) else piece.encode()
 
 
 def _printable() -> list[str]:

@@ -125,6 +125,18 @@ class Cache:
     def length(self) -> int:
         return 0 if self.tok_BL is None else self.tok_BL.shape[1]
 
+    def follow(self, tok_BL: Tensor, context: int) -> tuple[Tensor, bool]:
+        """What is to be read now: these tokens; or, where that would be more than the context, the latter half of all of them, and True.
+
+        A network that has always seen a beginning is lost without one (Xiao et al. 2023, "attention sinks").
+        """
+        known_BL = tok_BL if self.tok_BL is None else torch.cat([self.tok_BL, tok_BL], 1)
+        anew = known_BL.shape[1] > context
+        if anew:
+            tok_BL = known_BL = known_BL[:, -min(context, max(tok_BL.shape[1], context // 2)) :]
+        self.tok_BL = known_BL
+        return tok_BL, anew
+
     def add(self, layer: int, key_BHLK: Tensor, value_BHLK: Tensor) -> tuple[Tensor, Tensor]:
         """All keys and values of a layer, the new ones last."""
         before = self.parts[layer]
@@ -198,16 +210,12 @@ class Transformer(nn.Module):
     def forward(self, tok_BL: Tensor, cache: Cache | None = None, noise: torch.Generator | None = None) -> Tensor:
         """Logits (B, L, V), float32; of the last tokens alone where there are more than the context.
 
-        With a `cache`, tok_BL goes on from what was read before; where that becomes more than the context, the latter half of it is
-        read anew: a network that has always seen a beginning is lost without one (Xiao et al. 2023, "attention sinks").
+        With a `cache`, tok_BL goes on from what was read before.
         """
         count = tok_BL.shape[1]
         if cache is not None:
-            known_BL = tok_BL if cache.tok_BL is None else torch.cat([cache.tok_BL, tok_BL], 1)
-            if known_BL.shape[1] > self.context:
-                cache.parts = [None] * len(self.blocks)
-                tok_BL = known_BL = known_BL[:, -min(self.context, max(count, self.context // 2)) :]
-            cache.tok_BL = known_BL
+            tok_BL, anew = cache.follow(tok_BL, self.context)
+            cache.parts = [None] * len(self.blocks) if anew else cache.parts
         end = tok_BL.shape[1] if cache is None else cache.length
         kind = torch.get_autocast_dtype(tok_BL.device.type) if torch.is_autocast_enabled(tok_BL.device.type) else torch.float32
         turn = tuple(table[end - tok_BL.shape[1] : end].to(kind) for table in (self.cos_L1K, self.sin_L1K))  # type: ignore[index]

@@ -85,6 +85,12 @@ def read_through(writer: Writer, texts: Texts, indices: np.ndarray, device: torc
     return Surprise(nats, sum(part.end - part.new for part in parts), int(texts.bytes_N[indices].sum()))
 
 
+def beginning(trainer: Trainer) -> Surprise:
+    """How surprised a run of words is by held-out text, as it stands, going by as much of it as a look does."""
+    assert isinstance(trainer.averaged, Writer) and isinstance(trainer.dataset, Texts)
+    return read_through(trainer.averaged, trainer.dataset, trainer.dataset.held_out, trainer.device, MOST)
+
+
 def stretches(texts: Texts, indices: np.ndarray, reach: int) -> list[Stretch]:
     """Every token of these documents once, the END after each of them too; their first END is given. Stretches overlap by half."""
     found = []

@@ -168,10 +168,10 @@ def estimate_memory(recipe: Recipe, made: Made | Written) -> int:
     given = {"label": torch.zeros(2, dtype=torch.long)} if made.classes else {}
     with torch.no_grad():
         family(made.space.blank(2), given)
-    weights = sum(p.numel() for p in family.parameters())
+    weights, fixed = (sum(tensor.numel() for tensor in kind) for kind in (family.parameters(), family.buffers()))
     penalty = recipe.model.penalty if isinstance(recipe.model, Adversary) else Penalty(kind="none")
     penalised = 3 * (penalty.fraction or 1) if penalty.kind != "none" else 0
-    return int(4 * 5 * weights + 4 * 3 * recipe.train.batch * (sum(elements) / 2) * (1 + penalised))
+    return int(4 * (5 * weights + fixed) + 4 * 3 * recipe.train.batch * (sum(elements) / 2) * (1 + penalised))
 
 
 def check_memory(recipe: Recipe, made: Made | Written, device: torch.device) -> int:

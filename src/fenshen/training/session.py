@@ -16,18 +16,18 @@ import torch
 from fenshen.data import Dataset, Texts
 from fenshen.errors import OutOfMemoryError, OutOfSpaceError, RunFolderError
 from fenshen.lang import tr
-from fenshen.recipe import OverCodes, Recipe, Restoring, Wording
+from fenshen.recipe import OverCodes, Pretrained, Recipe, Restoring, Wording
 from fenshen.run import Made, RunFolder, Written, read_tensors, write_atomically, write_tensors
 from fenshen.training.adapting import Origin, begin
 from fenshen.training.autopilot import Autopilot, Event
 from fenshen.training.examine import Examiner, encoder_of
-from fenshen.training.heldout import HeldOut
+from fenshen.training.heldout import HeldOut, beginning
 from fenshen.training.journal import Journal
 from fenshen.training.loop import Report, Trainer
 from fenshen.training.material import Material, data_record, material
 from fenshen.training.plan import complete, describe, pick_device, told_data
 from fenshen.training.probe import Probed, check_memory, probe
-from fenshen.training.transfer import start_from, take_codec
+from fenshen.training.transfer import start_from, take_weights
 
 HURRY_FROM = 0.75
 # What the model is and is for; the rest is how it learns.
@@ -184,9 +184,12 @@ def start(recipe: Recipe, out: Path | None, watcher: Watcher, stop: Stop) -> Run
         run.delete()
         raise
     trainer = Trainer(plan.recipe, plan.made, plan.dataset, plan.device, plan.origin)
-    take_codec(trainer)
+    take_weights(trainer)
     if before is not None:
         watcher.said(start_from(trainer, before))
+    if isinstance(plan.recipe.model, Pretrained) and len(plan.dataset.held_out):
+        watcher.said(tr("before training, held-out text surprises the model in {folder} by {nats} nats per token",
+                        folder=plan.recipe.model.start, nats=f"{beginning(trainer).per_token:.3f}"))  # fmt: skip
     return Session(plan, run, trainer, watcher, stop, 0.0, autopilot(plan, run, trainer, watcher)).train()
 
 

@@ -6,11 +6,16 @@ data: whatever has the same name and shape is taken, and the rest begins anew.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from fenshen.errors import RunFolderError
+from fenshen.families.autoregressive import LanguageModel
 from fenshen.families.overcodes import CodeWriter
 from fenshen.lang import tr
-from fenshen.recipe import OverCodes
-from fenshen.run import RunFolder, read_tensors
+from fenshen.media.folder import ModelFolder
+from fenshen.nets.borrowed import Borrowed, read_body
+from fenshen.recipe import OverCodes, Pretrained
+from fenshen.run import RunFolder, Written, read_tensors
 from fenshen.training.loop import Trainer
 
 NAMED = 5  # Tensors that are named in the sentence.
@@ -34,9 +39,14 @@ def start_from(trainer: Trainer, run: RunFolder) -> str:
     return f"{said}; " + tr("begun anew, being of another name or shape: {names}", names=named)
 
 
-def take_codec(trainer: Trainer) -> None:
-    """Copies the codec's weights into a new run of a model over codes; of any other it takes nothing."""
+def take_weights(trainer: Trainer) -> None:
+    """Copies into a new run what it has from elsewhere: the codec of a model over codes, all weights of a folder that are to be learnt."""
     model = trainer.recipe.model
+    if isinstance(model, Pretrained) and isinstance(trainer.made, Written) and not model.rank:
+        body = read_body(ModelFolder(Path(model.start)), trainer.made.vocab).state_dict()
+        for writer in (trainer.averaged, *(family.sampler for family in trainer.parts.copies)):
+            assert isinstance(writer, LanguageModel) and isinstance(writer.net, Borrowed)
+            writer.net.body.load_state_dict(body)
     if isinstance(model, OverCodes):
         weights = RunFolder.find(model.codec).load_sampler()[0].state_dict()
         for sampler in (trainer.averaged, *(family.sampler for family in trainer.parts.copies)):

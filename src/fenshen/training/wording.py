@@ -9,8 +9,9 @@ import torch
 
 from fenshen.data import Texts
 from fenshen.errors import DataError, RecipeError
-from fenshen.recipe import Autoregressive, Recipe, Size, TextGan, TextVae, Writing
+from fenshen.recipe import Autoregressive, Pretrained, Recipe, Size, TextGan, TextVae, Writing
 from fenshen.run import Written
+from fenshen.training.borrowing import complete_pretrained, longest_of
 
 WIDTHS: dict[str, dict[Size, tuple[int, int]]] = {
     "transformer": {"nano": (128, 4), "small": (192, 4), "base": (384, 6), "large": (768, 12)},
@@ -34,20 +35,17 @@ def complete_words(recipe: Recipe, texts: Texts, device: torch.device) -> Recipe
     _check(recipe, texts)
     size = model.size or default_size(device, train.minutes)
     rows = model.rows or default_rows(texts)
-    width, depth = WIDTHS[model.net if isinstance(model, Autoregressive) else model.family][size]
-    context = model.context or default_context(texts, size, rows)
+    context = model.context or min(default_context(texts, size, rows), longest_of(model))
     filled: dict[str, Any] = {
         "data.kind": "words",
-        "model.size": size,
-        "model.width": model.width or width,
-        "model.depth": model.depth or depth,
+        **_networks(model, size),
         "model.context": context,
         "model.rows": rows,
         "model.dropout": default_dropout(model, texts) if model.dropout is None else model.dropout,
         "model.groups": 0,
         "train.batch": train.batch or default_batch(device, texts, context, rows, model.family),
         "train.optimizer": train.optimizer or "adamw",
-        "train.lr": train.lr or (4e-3 if isinstance(model, Autoregressive) and model.net == "lstm" else 3e-3),
+        "train.lr": train.lr or default_lr(model),
         "train.beta1": 0.9 if train.beta1 is None else train.beta1,
         "train.beta2": 0.99 if train.beta2 is None else train.beta2,
         "train.augmentation": "off",
@@ -58,6 +56,14 @@ def complete_words(recipe: Recipe, texts: Texts, device: torch.device) -> Recipe
     if train.minutes is None and train.kimg is None:
         filled["train.minutes"] = 10.0
     return recipe.set(filled)
+
+
+def _networks(model: Writing, size: Size) -> dict[str, Any]:
+    """How large they are, or where they come from."""
+    if isinstance(model, Pretrained):
+        return complete_pretrained(model)
+    width, depth = WIDTHS[model.net if isinstance(model, Autoregressive) else model.family][size]
+    return {"model.size": size, "model.width": model.width or width, "model.depth": model.depth or depth}
 
 
 def describe_words(recipe: Recipe, texts: Texts) -> Written:
@@ -88,6 +94,13 @@ def default_size(device: torch.device, minutes: float | None) -> Size:
     return "base"
 
 
+def default_lr(model: Writing) -> float:
+    """What suits it; little for weights that know much already, and more for adapters, which begin at nothing."""
+    if isinstance(model, Pretrained):
+        return 1e-3 if model.rank else 1e-4
+    return 4e-3 if isinstance(model, Autoregressive) and model.net == "lstm" else 3e-3
+
+
 def default_rows(texts: Texts) -> str:
     """A row for each document where nearly all are short enough; else windows."""
     return "documents" if np.quantile(texts.lengths, NEARLY) <= LONGEST_ROW else "windows"
@@ -102,9 +115,11 @@ def default_context(texts: Texts, size: Size, rows: str) -> int:
 
 
 def default_batch(device: torch.device, texts: Texts, context: int, rows: str, family: str) -> int:
-    """Rows that have about STEP_TOKENS together; what has more to find out than a likelihood takes smaller steps."""
+    """Rows that have about STEP_TOKENS together; what has more to find out than a likelihood takes smaller steps, and
+    so does what has a large vocabulary."""
     length = context if rows == "windows" else max(1.0, float(texts.lengths.mean()))
-    return int(max(4, min(512, 2 ** round(np.log2(STEP_TOKENS[device.type] / (4 if family in ("textvae", "textgan") else 1) / length)))))
+    wanted = STEP_TOKENS[device.type] / (4 if family in ("textvae", "textgan", "pretrained") else 1)
+    return int(max(4, min(512, 2 ** round(np.log2(wanted / length)))))
 
 
 def tokens_per_row(recipe: Recipe, texts: Texts) -> float:
@@ -115,5 +130,7 @@ def tokens_per_row(recipe: Recipe, texts: Texts) -> float:
 
 def default_dropout(model: Writing, texts: Texts) -> float:
     """The less text, the more: it will be read many times, by a recurrent network more often."""
-    tokens, recurrent = int(texts.lengths[texts.train].sum()), not isinstance(model, Autoregressive) or model.net == "lstm"
+    tokens, recurrent = int(texts.lengths[texts.train].sum()), not isinstance(model, Pretrained)
+    if isinstance(model, Autoregressive):
+        recurrent = model.net == "lstm"
     return (0.2 if recurrent else 0.1) if tokens <= LITTLE else 0.05 if tokens <= MUCH else 0.0
