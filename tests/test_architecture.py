@@ -19,7 +19,8 @@ FLOORS = (
     ("losses", "penalties", "likelihoods", "sampling"),
     ("media", "nets", "measure"),
     ("data", "condition", "families", "run"),
-    ("generate", "narrate", "restoring", "writing", "telling", "shaping", "chatting", "training", "evaluate", "exporting", "control", "tuning"),
+    ("generate", "narrate", "restoring", "writing", "telling", "shaping", "chatting", "training", "evaluate", "keeping", "exporting", "control",
+     "tuning"),
     ("api",),
     ("studio", "cli", "__main__"),
 )

@@ -6,7 +6,7 @@ import inspect
 
 import fenshen
 
-PUBLIC = ["Pictures", "Run", "Words", "__version__", "adapt", "load", "look", "plan", "resume", "runs", "train", "tune"]
+PUBLIC = ["Pictures", "Run", "Words", "__version__", "adapt", "load", "look", "plan", "resume", "runs", "train", "tune", "unpack"]
 
 
 def test_the_public_api_is_what_is_listed() -> None:

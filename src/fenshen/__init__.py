@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # Spinning waits made a step nine times slower on two busy cores.
 
 __version__ = "0.1.0"
-__all__ = ["Pictures", "Run", "Words", "__version__", "adapt", "load", "look", "plan", "resume", "runs", "train", "tune"]
+__all__ = ["Pictures", "Run", "Words", "__version__", "adapt", "load", "look", "plan", "resume", "runs", "train", "tune", "unpack"]
 
 if TYPE_CHECKING:
-    from fenshen.api import Pictures, Run, Words, adapt, load, look, plan, resume, runs, train, tune
+    from fenshen.api import Pictures, Run, Words, adapt, load, look, plan, resume, runs, train, tune, unpack
 
 
 def __getattr__(name: str) -> Any:

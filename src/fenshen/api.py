@@ -22,6 +22,8 @@ from fenshen.data import look as look_at
 from fenshen.errors import DataError, RecipeError
 from fenshen.evaluate.adapted import Distances, distances
 from fenshen.evaluate.audit import Audit, audit
+from fenshen.evaluate.comparison import Comparison
+from fenshen.evaluate.comparison import compare as compare_runs
 from fenshen.evaluate.critic import gate, text_gate
 from fenshen.evaluate.report import Evaluation, evaluate
 from fenshen.evaluate.restored import evaluate_restoring
@@ -32,6 +34,9 @@ from fenshen.exporting.export import Exported, Part
 from fenshen.exporting.export import export as export_parts
 from fenshen.generate import Order, find_label
 from fenshen.generate import generate as make
+from fenshen.keeping import packing
+from fenshen.keeping import runs as keeping
+from fenshen.keeping.runs import Deleted
 from fenshen.measure.verbatim import Corpus
 from fenshen.narrate import Telling
 from fenshen.recipe import Data, Ngram, Pretrained, Recipe, Restoring, Wording, load_recipe
@@ -55,6 +60,8 @@ from fenshen.writing import stamp_of, write_grid, write_npz, write_texts
 __all__ = [
     "Answer",
     "Audit",
+    "Comparison",
+    "Deleted",
     "Distances",
     "Evaluation",
     "Exported",
@@ -69,6 +76,7 @@ __all__ = [
     "Words",
     "WordsReport",
     "adapt",
+    "compare",
     "describe_recipe",
     "load",
     "look",
@@ -77,6 +85,7 @@ __all__ = [
     "runs",
     "train",
     "tune",
+    "unpack",
 ]
 
 
@@ -316,6 +325,27 @@ class Run:
         """Names of the labels this run knows."""
         return self.folder.load_sampler()[1].classes
 
+    def summary(self) -> dict[str, Any]:
+        """The run in a line: name, kind, state, kimg, minutes, data, network, when, bytes; also of a damaged one."""
+        return keeping.summary(self.folder)
+
+    def rename(self, name: str) -> Run:
+        """The same run under another name. RunFolderError for a name that is taken or none, and while it trains."""
+        return Run(keeping.rename(self.folder, name))
+
+    def pack(self, out: str | os.PathLike[str] | None = None) -> Path:
+        """The whole run as one .zip (NAME.zip in the current folder by default), for `fenshen.unpack` on another machine."""
+        return packing.pack(self.folder, None if out is None else Path(out))
+
+    def delete(self) -> Deleted:
+        """Removes the run, and the prepared copy of its data unless another run uses it. RunFolderError while it trains, and where its
+        folder also holds what is not of a run."""
+        return keeping.delete(self.folder)
+
+    def check_deletable(self) -> None:
+        """RunFolderError where `delete` would refuse."""
+        keeping.check_deletable(self.folder)
+
 
 def describe_recipe(
     source: str | os.PathLike[str] | None = None, recipe: str | os.PathLike[str] | Recipe | None = None, *, minutes: float | None = None,
@@ -451,6 +481,19 @@ def _reported(run: Run, watcher: Watcher, stop: Stop) -> Run:
 def load(name: str | os.PathLike[str]) -> Run:
     """The run at a path, or of that name under `runs/`. RunFolderError where there is none."""
     return Run(RunFolder.find(os.fspath(name)))
+
+
+def unpack(source: str | os.PathLike[str], name: str | None = None) -> Run:
+    """Brings a packed run in, from its .zip or from a folder, whole or not at all; `name`: what it is called here, by default as before.
+
+    It is read through before it appears, and nothing in it is executed. DataError, RunFolderError, RecipeError say what is wrong with it.
+    """
+    return Run(packing.unpack(Path(source), name))
+
+
+def compare(first: str | os.PathLike[str], second: str | os.PathLike[str]) -> Comparison:
+    """Two runs side by side: in what their recipes differ, how they ended, how they score."""
+    return compare_runs(load(first).folder, load(second).folder)
 
 
 def runs() -> list[Run]:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import json
 import os
 import shutil
@@ -94,6 +95,13 @@ class Written:
     def classes(self) -> tuple[str, ...]:
         """Labels of words are tags in the alphabet, and nothing that the network is told beside them."""
         return ()
+
+
+def made_of(said: dict[str, Any]) -> Made | Written:
+    """What a header of weights says of it; KeyError, TypeError where it does not."""
+    if "alphabet" in said:
+        return Written(said["alphabet"], said["vocab"], said["context"], said["unit"])
+    return Made(said["channels"], tuple(said["size"]), tuple(said["classes"]), tuple(said["shares"]), said["grouped"])
 
 
 @contextlib.contextmanager
@@ -244,12 +252,7 @@ class RunFolder:
         """What makes samples, averaged, of pictures or of words; what it makes; and the header of its weights."""
         tensors, header = read_tensors(self.weights)
         try:
-            said = header["made"]
-            made: Made | Written
-            if "alphabet" in said:
-                made = Written(said["alphabet"], said["vocab"], said["context"], said["unit"])
-            else:
-                made = Made(said["channels"], tuple(said["size"]), tuple(said["classes"]), tuple(said["shares"]), said["grouped"])
+            made = made_of(header["made"])
             model = Recipe.model_validate({"model": header["model"]}).model
             sampler = build_sampler(made.space, made.told, model)
             sampler.load_state_dict(tensors)
@@ -282,6 +285,24 @@ class RunFolder:
 
     def add_event(self, event: dict[str, Any]) -> None:
         self.keep_events([*self.events(), event])
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """While it is trained, renamed or deleted: by one process at a time. RunFolderError while another holds it."""
+        folder = os.open(self.path, os.O_RDONLY)
+        try:
+            self._lock(folder)
+            yield
+        finally:
+            os.close(folder)  # Frees the lock, as the end of a process does.
+
+    def _lock(self, folder: int) -> None:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunFolderError("{run} is being trained: wait until that has ended, or stop it first", run=self.path.name) from None
+        except OSError:  # A file system without locks: nobody can be asked.
+            pass
 
     def delete(self) -> None:
         shutil.rmtree(self.path)

@@ -143,12 +143,12 @@ def _start(speaker: Speaker, data: str | None, out: str | None, wishes: dict[str
 
 def _go_on(speaker: Speaker, name: str) -> None:
     from fenshen import api
-    from fenshen.cli.runs import finished
     from fenshen.cli.watching import Showing
     from fenshen.errors import RunFolderError
+    from fenshen.keeping.runs import finished
 
     run = api.load(name)
-    if finished(run):
+    if finished(run.folder):
         text = "{run} has finished: there is nothing to go on with; for more, train a new run with larger --minutes or --kimg"
         raise RunFolderError(text, run=run.path)
     showing, stopping = Showing(speaker), api.Stop()

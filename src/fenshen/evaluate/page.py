@@ -87,13 +87,23 @@ def render(page: Page) -> str:
     rooms = (_header, _made, _scores, _classes, _latents, _copying, _curves, _events, _facts, _recipe)
     parts = [room(page) for room in rooms]
     head = element(
-        "head", element("meta", charset="utf-8"), element("meta", http_equiv="Content-Security-Policy", content=POLICY),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"), element("meta", name="color-scheme", content="light dark"),
-        element("meta", name="generator", content=f"fenshen {__version__}"), element("link", rel="icon", href="data:,"),
+        "head", *_rule(), element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", name="color-scheme", content="light dark"), element("meta", name="generator", content=f"fenshen {__version__}"),
+        element("link", rel="icon", href="data:,"),
         element("title", page.title), element("style", Markup(STYLE.read_text("utf-8"))),
     )  # fmt: skip
     body = element("body", element("main", *parts), element("footer", element("p", tr("Made by fenshen {version}.", version=__version__))))
     return "<!doctype html>\n" + element("html", head, body, lang="zh-CN" if language() == "zh" else "en") + "\n"
+
+
+def _rule() -> tuple[Markup, Markup]:
+    """What the head of a report begins with."""
+    return element("meta", charset="utf-8"), element("meta", http_equiv="Content-Security-Policy", content=POLICY)
+
+
+def harmless(text: str) -> bool:
+    """Whether a page begins as a report does: what follows can run nothing and fetch nothing, whoever wrote it."""
+    return text.startswith(tuple(f'<!doctype html>\n<html lang="{code}"><head>{joined(_rule())}' for code in ("en", "zh-CN")))
 
 
 def _section(name: str, heading: str, *inside: str) -> Markup:

@@ -190,7 +190,8 @@ def start(recipe: Recipe, out: Path | None, watcher: Watcher, stop: Stop) -> Run
     if isinstance(plan.recipe.model, Pretrained) and len(plan.dataset.held_out):
         watcher.said(tr("before training, held-out text surprises the model in {folder} by {nats} nats per token",
                         folder=plan.recipe.model.start, nats=f"{beginning(trainer).per_token:.3f}"))  # fmt: skip
-    return Session(plan, run, trainer, watcher, stop, 0.0, autopilot(plan, run, trainer, watcher)).train()
+    with run.held():
+        return Session(plan, run, trainer, watcher, stop, 0.0, autopilot(plan, run, trainer, watcher)).train()
 
 
 def autopilot(plan: Plan, run: RunFolder, trainer: Trainer, watcher: Watcher) -> Autopilot | HeldOut | None:
@@ -265,7 +266,8 @@ def resume(run: RunFolder, watcher: Watcher, stop: Stop) -> RunFolder:
     if pilot is not None:
         pilot.load(tensors, header["autopilot"])
         run.keep_events([event.json() for event in pilot.events])
-    return Session(plan, run, trainer, watcher, stop, float(header["seconds"]), pilot).train()
+    with run.held():
+        return Session(plan, run, trainer, watcher, stop, float(header["seconds"]), pilot).train()
 
 
 @dataclass
