@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from written import sentence
 import fenshen
 from fenshen.errors import RecipeError
 from fenshen.evaluate.critic import text_gate
-from fenshen.run import read_tensors
+from fenshen.run import RunFolder, read_tensors
+from fenshen.training import probe, session
 from fenshen.training.heldout import HeldOut, Surprise
 from fenshen.training.loop import Trainer
 from fenshen.training.plan import describe
@@ -74,6 +76,32 @@ def test_long_texts_are_refused(tmp_path: Path) -> None:
     for name in ("textvae", "textgan"):
         with pytest.raises(RecipeError, match="learns whole short texts"):
             fenshen.train(book, name, kimg=0.1, changes={"data.vocabulary": 300}, out=tmp_path / name)
+
+
+def test_a_plan_in_minutes_knows_what_the_critic_takes(lines: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step costs one second while the likelihood counts alone, and eleven beside the critic."""
+
+    def go(trial: probe._Trial) -> None:
+        trial.seconds.append(11.0 if trial.trainer.at.fraction >= 0.75 else 1.0)
+
+    monkeypatch.setattr(probe._Trial, "go", go)
+    changes = SMALL | {"model.pretraining": 0.75}
+    plan = fenshen.plan(lines, "textgan", minutes=2, changes=changes)
+    assert plan.probed.stages == ((0.0, 1.0), (0.75, 11.0)) and plan.probed.seconds_per_step == pytest.approx(3.5)
+    assert [plan.probed.seconds_of(part) for part in (0.5, 0.8)] == pytest.approx([0.5, 0.75 + 0.05 * 11])
+    assert plan.recipe.train.kimg == pytest.approx(session.MARGIN * 120 / 3.5 * 8 / 1000, rel=0.01)
+
+
+def test_a_plan_is_not_lengthened_by_its_cheap_part(lines: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a third of the plan's time nothing is wrong, though half of its rows were shown."""
+    plan = fenshen.plan(lines, "textgan", minutes=2, changes=SMALL)
+    plan = replace(plan, probed=replace(plan.probed, stages=((0.0, 1.0), (0.6, 2.25))), recipe=plan.recipe.set({"train.kimg": 1.0}))
+    trainer = Trainer(plan.recipe, plan.made, plan.dataset, plan.device)
+    one = session.Session(plan, RunFolder.create(tmp_path / "run", "run"), trainer, session.Watcher(), Stop(), 0.0, None)
+    monkeypatch.setattr(session.time, "monotonic", lambda: 40.0)
+    one.began, trainer.shown = 0.0, 500
+    one._lengthen()
+    assert trainer.recipe.train.kimg == pytest.approx(1.15)
 
 
 @pytest.mark.parametrize(("nats", "alike", "ends", "kept"), [

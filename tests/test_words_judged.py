@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 import fenshen
 from fenshen.cli import app
+from fenshen.condition import Given
 from fenshen.errors import RecipeError
 from fenshen.evaluate.text_audit import exposures
 from fenshen.evaluate.text_copying import marked, source, text_copying
 from fenshen.evaluate.text_report import verdict
 from fenshen.evaluate.text_scores import Likelihood, all_scores, likelihood
-from fenshen.evaluate.text_subject import PASSAGE, TextSubject, passages
+from fenshen.evaluate.text_subject import ENDLESS, PASSAGE, SPARE, TextSubject, passages
+from fenshen.families.writer import Memory, Writer
 from fenshen.measure.verbatim import Corpus, Run
+from fenshen.space import END
 from fenshen.training.heldout import Surprise
 
 ADJECTIVES = ["red", "small", "old", "quiet", "heavy", "broken", "wooden", "distant", "silver", "careless", "hungry", "narrow"]
@@ -126,6 +131,32 @@ def test_long_documents_are_measured_in_passages(tmp_path: Path) -> None:
     subject = TextSubject.open(run.folder, "cpu", 12, 0, lambda text: None)
     assert subject.cut and len(subject.made) == 12
     assert np.mean([len(text) for text in subject.made]) == pytest.approx(PASSAGE, rel=0.25)
+
+
+class Endless(Writer):
+    """Begins a new line now and then, and never comes to an end; `written` counts its tokens."""
+
+    written = 0
+
+    def begin(self, z_BD: torch.Tensor, given: Given) -> Memory:
+        return None
+
+    def read(self, tok_BL: torch.Tensor, memory: Memory) -> torch.Tensor:
+        self.written += len(tok_BL)
+        logit_BLV = torch.zeros(len(tok_BL), 1, self.space.vocab)
+        logit_BLV[..., END] = -torch.inf
+        return logit_BLV
+
+
+@pytest.mark.parametrize(("unit", "most"), [("document", SPARE * PASSAGE), ("line", ENDLESS * np.mean([len(line) + 1 for line in LINES]))])
+def test_measuring_a_writer_that_finds_no_end_is_bounded(unit: str, most: float, tmp_path: Path) -> None:
+    """So many characters for each piece, whatever one very long document is like."""
+    (tmp_path / "book.txt").write_text("\n".join([*LINES, " ".join(LINES[:100])]), "utf-8")
+    run = fenshen.train(tmp_path / "book.txt", "ngram", changes=QUIET | {"data.unit": unit, "model.order": 2}, out=tmp_path / "run")
+    subject = TextSubject.open(run.folder, "cpu", 40, 0, lambda text: None)
+    writer = Endless(subject.writer.space)
+    assert subject.cut == (unit == "document") and len(replace(subject, writer=writer).made) == 40
+    assert 0.5 * most < writer.written / 40 < 1.2 * most
 
 
 def test_a_secret_that_was_learnt_is_exposed(subject: TextSubject) -> None:

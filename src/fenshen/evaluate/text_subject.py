@@ -6,6 +6,7 @@ Short documents (lines, poems, captions) are measured whole. Long ones are cut i
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -28,6 +29,8 @@ from fenshen.training.counting import counted
 PASSAGE = 400  # Characters.
 LONG = 3  # Times a passage, from which on the mean document is cut.
 PASSAGES = 4  # Of one text that is written to be cut.
+SPARE = 1.25  # So many times the texts that would make enough passages are written first: some end early.
+ENDLESS = 6  # Times the mean piece, after which a text that is to be measured whole is cut off.
 MOST, MOST_TOKENS = 400, 40_000  # Pieces written, and tokens of all of them, unless more are asked for.
 BLOCK = 128  # Texts written side by side.
 MOST_READ = 10_000  # Pieces of held-out text.
@@ -74,14 +77,10 @@ class TextSubject:
 
     @cached_property
     def made(self) -> list[str]:
-        """What the run writes from nothing, as it comes (count)."""
-        texts, tokens = -(-self.count // PASSAGES) if self.cut else self.count, self.longest
-        while True:
-            written = narrate(self.writer, Telling(texts, self.seed, tokens=tokens, block=min(BLOCK, texts)), self.device)
-            pieces = list(self._pieces(self._spelled(ids) for ids in written))
-            if len(pieces) >= self.count or not self.cut or texts >= self.count:
-                return pieces[: self.count]
-            texts = self.count  # Most of them end early.
+        """What the run writes from nothing, as it comes (count). No more of it is written than that takes."""
+        texts = math.ceil(SPARE * self.count / PASSAGES) if self.cut else self.count
+        written = narrate(self.writer, Telling(self.count, self.seed, tokens=self.longest, block=min(BLOCK, texts)), self.device)
+        return list(itertools.islice(self._pieces(self._spelled(ids) for ids in written), self.count))
 
     def _spelled(self, tokens: Sequence[int]) -> str:
         """Without the tag of a label at the beginning."""
@@ -130,10 +129,10 @@ class TextSubject:
 
     @property
     def longest(self) -> int:
-        """Tokens after which a text that does not end is cut off."""
+        """Tokens after which a text that does not end is cut off: a bound for what measuring takes, whatever the writer can do."""
         if self.cut:
             return int(PASSAGES * self.tokens_of_piece)
-        return int(2 * self.texts.lengths[self.texts.train].max())
+        return int(min(2 * self.texts.lengths[self.texts.train].max(), ENDLESS * self.tokens_of_piece))
 
     def pieces_of(self, indices: np.ndarray, most: int) -> list[str]:
         """Pieces of these documents in an order that hangs on the seed alone."""

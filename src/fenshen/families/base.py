@@ -162,6 +162,11 @@ class Family(nn.Module):
         return 1
 
     @property
+    def stages(self) -> tuple[float, ...]:
+        """Parts of the plan from which on a step takes another time than before; the first one is 0."""
+        return (0.0,)
+
+    @property
     def separable(self) -> bool:
         """Whether the losses of parts of a batch make up those of the whole: nothing is normalised over it or dropped from it."""
         return not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in self.modules())

@@ -47,6 +47,7 @@ class TextGAN(Family):
         self.sampler = LanguageModel(space, model)
         self.critic = SentenceCritic(space.vocab, model.width // 4, model.width // 2, CRITIC_DROPOUT)
         self.playing = not model.pretraining
+        self.drawn: list[Tensor] = []  # What the writer wrote in its last step, for the critic.
 
     def follow(self, model: Model) -> None:
         assert isinstance(model, TextGan)
@@ -70,6 +71,10 @@ class TextGAN(Family):
         return 1 if player == "writer" else self.model.critic_steps if self.playing else 0
 
     @property
+    def stages(self) -> tuple[float, ...]:
+        return (0.0, self.model.pretraining) if self.model.pretraining else (0.0,)
+
+    @property
     def tolerance(self) -> float:
         return self.model.tolerance
 
@@ -83,16 +88,18 @@ class TextGAN(Family):
         terms = {"likelihood": (self.model.likelihood if self.playing else 1.0) * nats_B / self.space.size[0]}
         signals = {"nats": (nats_B / length_B).detach()}
         if self.playing:
-            fake = self.critic(self.imagine(len(x_BL), x_BL.shape[1] - 1, at, noise))
+            fake_BLV = self.imagine(len(x_BL), x_BL.shape[1] - 1, at, noise)
+            self.drawn = [fake_BLV.detach().argmax(2)]
             with torch.no_grad():
                 real = self.critic(x_BL[:, 1:])
-            terms["adversarial"] = self.model.adversarial * OBJECTIVE.generator(real, fake)
+            terms["adversarial"] = self.model.adversarial * OBJECTIVE.generator(real, self.critic(fake_BLV))
         return Losses(terms | self.anchor(self.sampler), signals)
 
     def critic_losses(self, x_BL: Tensor, at: At, noise: torch.Generator | None = None) -> Losses:
+        """Against what the writer has just written, or, in further steps of the critic, against new texts."""
         with torch.no_grad():
-            fake_BLV = self.imagine(len(x_BL), x_BL.shape[1] - 1, at, noise)
-        real, fake = self.critic(x_BL[:, 1:]), self.critic(fake_BLV)
+            fake_BL = self.drawn.pop() if self.drawn else self.imagine(len(x_BL), x_BL.shape[1] - 1, at, noise).argmax(2)
+        real, fake = self.critic(x_BL[:, 1:]), self.critic(fake_BL)
         return Losses({"adversarial": OBJECTIVE.critic(real, fake, 0.0)}, {"real": real.detach(), "fake": fake.detach()})
 
     def sharp(self, at: At) -> float:

@@ -22,6 +22,7 @@ from fenshen.training.material import Material
 from fenshen.training.plan import backward_twice
 
 SECONDS = 10.0
+LATER = 3  # Steps that are timed of a later stage.
 COMPILED_FROM = 300.0  # Seconds of training from which on compiling, which takes about half a minute, is tried.
 MOST_PARTS = 4  # More of them wait for each other in the interpreter.
 Choice = dict[str, object]
@@ -29,14 +30,28 @@ Choice = dict[str, object]
 
 @dataclass(frozen=True)
 class Probed:
-    """What the probe found: the recipe with its choices filled in, seconds per step, and every candidate's time."""
+    """What the probe found: the recipe with its choices filled in, and every candidate's seconds per step.
+
+    `stages`: from which part of the plan on a step takes how many seconds.
+    """
 
     recipe: Recipe
-    seconds_per_step: float
+    stages: tuple[tuple[float, float], ...]
     tried: tuple[tuple[str, float], ...]
+
+    def seconds_of(self, fraction: float) -> float:
+        """Of a plan of one step, what its first part takes."""
+        ends = [*(begin for begin, _ in self.stages[1:]), 1.0]
+        return sum(max(0.0, min(end, fraction) - begin) * seconds for (begin, seconds), end in zip(self.stages, ends, strict=True))
+
+    @property
+    def seconds_per_step(self) -> float:
+        """In the mean over the plan."""
+        return self.seconds_of(1.0)
 
     @property
     def pictures_per_second(self) -> float:
+        """In the mean over the plan."""
         return self.recipe.pictures_per_step / self.seconds_per_step
 
 
@@ -86,7 +101,8 @@ def probe(recipe: Recipe, made: Made | Written, dataset: Material, device: torch
         _take_turns([best, other], time.monotonic() + seconds / 4)
         trials, best = [*trials, other], min(best, other, key=_Trial.median)
     best.settle()
-    return Probed(recipe.set(best.choice), best.median(), tuple((_name(trial.choice), trial.median()) for trial in trials))
+    tried = tuple((_name(trial.choice), trial.median()) for trial in trials)
+    return Probed(recipe.set(best.choice), best.stages(), tried)
 
 
 class _Trial:
@@ -115,6 +131,18 @@ class _Trial:
     def median(self) -> float:
         """Seconds per step."""
         return median(self.seconds)
+
+    def stages(self) -> tuple[tuple[float, float], ...]:
+        """From which part of the plan on a step takes how many seconds: where it takes longer later, three are taken from there."""
+        found, kimg = [(0.0, self.median())], self.trainer.recipe.train.kimg
+        assert kimg
+        for begin in self.trainer.family.stages[1:]:
+            self.trainer.shown = math.ceil(begin * kimg * 1000)
+            self.trainer.step()
+            for _ in range(LATER):
+                self.go()
+            found.append((begin, median(self.seconds[-LATER:])))
+        return tuple(found)
 
 
 def _take_turns(trials: list[_Trial], end: float) -> None:

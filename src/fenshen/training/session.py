@@ -260,7 +260,7 @@ def resume(run: RunFolder, watcher: Watcher, stop: Stop) -> RunFolder:
     trainer = Trainer(recipe, made, dataset, device, origin)
     trainer.load(tensors, header)
     rate = float(header["per_second"])
-    probed = Probed(recipe, recipe.pictures_per_step / max(rate, 1e-9), ())
+    probed = Probed(recipe, ((0.0, recipe.pictures_per_step / max(rate, 1e-9)),), ())
     plan = Plan(recipe, made, dataset, device, probed, 0, {}, origin)
     pilot = autopilot(plan, run, trainer, watcher)
     if pilot is not None:
@@ -295,7 +295,7 @@ class Session:
             while not (trainer.finished or self.time_is_up or self.stop.signal or (self.autopilot and self.autopilot.goal_met)):
                 trainer.hurry = self.clock_fraction if self.clock_fraction > HURRY_FROM else 0.0
                 if self.plan.by_clock and self.clock_fraction > CHECKED_AT:
-                    self._lengthen(shown_before)
+                    self._lengthen()
                 report = self._step()
                 if report is None:
                     continue
@@ -320,11 +320,12 @@ class Session:
                 journal.finish()
         return self.run
 
-    def _lengthen(self, shown_before: int) -> None:
+    def _lengthen(self) -> None:
         """Once: a plan that would end long before the minutes do (the probe met a busy machine) gets what they can hold."""
-        recipe = self.plan.recipe
+        recipe, probed = self.plan.recipe, self.plan.probed
         assert recipe.train.kimg and recipe.train.minutes
-        fitting = round(MARGIN * recipe.train.minutes * 60 * self._rate(shown_before) / 1000, 3)
+        done = probed.seconds_of(self.trainer.shown / 1000 / recipe.train.kimg) / probed.seconds_per_step  # Of the plan, in time.
+        fitting = round(MARGIN * recipe.train.minutes * 60 * done * recipe.train.kimg / (time.monotonic() - self.began), 3)
         if fitting > WORTHWHILE * recipe.train.kimg:
             recipe = recipe.set({"train.kimg": fitting})
             write_atomically(self.run.path / "recipe.toml", recipe.toml().encode())
