@@ -26,6 +26,7 @@ from fenshen.errors import RunFolderError
 from fenshen.lang import language
 
 OVER = ("finished", "failed", "dropped")  # States in which nothing more happens by itself.
+MEASURING = ("evaluate", "audit")  # Verbs that train nothing: they end, or are as if they had never been.
 TURN_SECONDS = 0.5
 SAID = 200  # Sentences kept of a training.
 
@@ -34,7 +35,8 @@ SAID = 200  # Sentences kept of a training.
 class Job:
     """One training at the desk, as its folder tells it.
 
-    job.json       what is wished: `verb` train, resume or adapt, and the arguments of that function of `fenshen.api`
+    job.json       what is wished: `verb` train, resume or adapt, and the arguments of that function of `fenshen.api`; or evaluate or audit,
+                   and the `name` of a run
     state.json     `state`: waiting, training, paused, finished, failed, dropped; `error` in words; `run`: its folder's name
     progress.json  `stage`, `kimg`, `plan_kimg`, `per_second`, `seconds_left`, `losses`, `at` (seconds since 1970)
     said.jsonl     sentences as they came; worker.log: what the process printed, for us
@@ -49,6 +51,15 @@ class Job:
     @property
     def wishes(self) -> dict[str, Any]:
         return read(self.path / "job.json")
+
+    @property
+    def verb(self) -> str:
+        return str(self.wishes.get("verb", ""))
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it can go on after a stop: a training whose run has begun."""
+        return bool(self.run) and self.verb not in MEASURING
 
     @property
     def state(self) -> str:
@@ -147,17 +158,29 @@ class Desk:
 
     def of_run(self, name: str) -> Job | None:
         """The newest job that trains or trained this run."""
-        return next((job for job in reversed(self.jobs()) if job.run == name), None)
+        return next((job for job in reversed(self.jobs()) if job.run == name and job.verb not in MEASURING), None)
+
+    def measuring(self, name: str, verb: str) -> Job | None:
+        """The newest job that measures or measured this run so, `evaluate` or `audit`."""
+        return next((job for job in reversed(self.jobs()) if job.run == name and job.verb == verb), None)
+
+    def renamed(self, before: str, name: str) -> None:
+        """A run has another name now: its jobs follow."""
+        for job in self.jobs():
+            if job.run == before:
+                job.change(run=name)
+                if "name" in (wishes := job.wishes):
+                    write(job.path / "job.json", wishes | {"name": name})
 
     def busy_with(self, name: str) -> bool:
-        """Whether this run is being trained, or waits for it."""
+        """Whether this run is being trained or measured, or waits for it."""
         return any(job.run == name and job.state not in (*OVER, "paused") for job in self.jobs())
 
     def add(self, verb: str, **wishes: Any) -> Job:
-        """Puts a training at the end of the line."""
+        """Puts a training, or a measurement, at the end of the line."""
         path = self.root / f"{time.time_ns():020d}-{secrets.token_hex(4)}"
         path.mkdir(parents=True, mode=0o700)
-        write(path / "state.json", {"state": "waiting"} | ({"run": wishes["name"]} if verb == "resume" else {}))
+        write(path / "state.json", {"state": "waiting"} | ({"run": wishes["name"]} if verb in ("resume", *MEASURING) else {}))
         write(path / "job.json", {"verb": verb, "language": language(), **wishes})
         self.turn()
         return Job(path)
@@ -165,7 +188,7 @@ class Desk:
     def pause(self, job: Job) -> None:
         """A training saves and stops; what waits is set aside."""
         if job.state == "waiting":
-            job.change(state="paused" if job.run else "dropped")
+            job.change(state="paused" if job.goes_on else "dropped")
         elif job.state == "training":
             job.change(asked=True)
             if job.id in self.starting and not job.alive:
@@ -206,7 +229,7 @@ class Desk:
             while job.alive:
                 time.sleep(0.1)
             if job.state == "training":
-                job.change(state="paused" if job.run else "waiting")
+                job.change(state="paused" if job.goes_on else "waiting")
 
     def _work(self) -> None:
         while not self.closing.wait(TURN_SECONDS):
@@ -233,7 +256,8 @@ class Desk:
             process = None
         if job.state == "training" and process is None and not job.alive:  # Killed, or out of memory: no word came.
             asked = read(job.path / "state.json").get("asked")
-            job.change(state="paused" if job.run else "dropped" if asked else "failed", error="" if asked else last_line(job.path / "worker.log"))
+            ended = "paused" if job.goes_on else "dropped" if asked else "failed"
+            job.change(state=ended, error="" if asked else last_line(job.path / "worker.log"))
 
     def _start(self, job: Job) -> None:
         job.change(state="training", error="", asked=False)

@@ -1,4 +1,4 @@
-"""The process of one training: `python -m fenshen.studio.worker JOB`. Trains by `fenshen.api` and writes into the job's folder how far it is."""
+"""The process of one job: `python -m fenshen.studio.worker JOB`. Trains or measures by `fenshen.api`, and writes into its folder how far it is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from fenshen.errors import FenshenError
 from fenshen.lang import tr
-from fenshen.studio.desk import Job, write
+from fenshen.studio.desk import MEASURING, Job, write
 
 WRITE_SECONDS = 0.5
 POLITE = 5  # The page shall answer while a training takes all cores.
@@ -27,13 +27,15 @@ def main(path: Path) -> int:
     with job.held():
         try:
             job.change(state="training")
-            return _train(job)
+            return _measure(job) if job.verb in MEASURING else _train(job)
         except FenshenError as error:
             job.change(state="failed", error=str(error))
         except BaseException as error:
             traceback.print_exc()
-            said = tr("the training broke off: {problem}; what was saved last still stands", problem=f"{type(error).__name__}: {error}")
-            job.change(state="paused" if job.run else "failed", error=said)
+            text = "the training broke off: {problem}; what was saved last still stands"
+            if job.verb in MEASURING:
+                text = "the measurement broke off: {problem}"
+            job.change(state="paused" if job.goes_on else "failed", error=tr(text, problem=f"{type(error).__name__}: {error}"))
         return 1
 
 
@@ -59,6 +61,17 @@ def _train(job: Job) -> int:
         watcher.stage("measuring")
         with contextlib.suppress(FenshenError):
             run.evaluate(run.recipe.evaluate.count, device=run.recipe.train.device, watcher=watcher)
+    job.change(state="finished")
+    return 0
+
+
+def _measure(job: Job) -> int:
+    from fenshen import api
+
+    watcher = _reporter(job)
+    watcher.stage("measuring")
+    run = api.load(job.run)
+    (run.audit if job.verb == "audit" else run.evaluate)(device=job.device, watcher=watcher)
     job.change(state="finished")
     return 0
 
