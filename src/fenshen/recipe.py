@@ -62,6 +62,10 @@ class Data(Section):
     vocabulary: Annotated[int, Field(ge=2, le=100_000)] | None = Field(
         None, description="words: most characters, or number of byte pieces (257 at least); derived"
     )
+    canaries: Annotated[int, Field(ge=0, le=1000)] = Field(
+        0, description="words: so many made-up sentences with random numbers are hidden in the training texts, for fenshen audit to ask for"
+    )
+    canary_copies: Annotated[int, Field(ge=1, le=1000)] = Field(1, description="words: how often each of them stands there")
     tokenizer: str | None = Field(None, description="words: a folder whose tokenizer.json has the tokens, in place of own ones; model.start")
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from fenshen.data import cache
+from fenshen.data.canaries import canaries, plant
 from fenshen.data.choices import choose_labels, choose_split
 from fenshen.data.documents import Document, Library, Unit, read_library
 from fenshen.data.items import Source, digest
@@ -21,6 +22,7 @@ from fenshen.data.scan import Say
 from fenshen.data.similar import chinese_part
 from fenshen.errors import DataError
 from fenshen.lang import Said, said, tr
+from fenshen.measure.exposure import Secret
 from fenshen.media.folder import ModelFolder
 from fenshen.media.text import END, Alphabet, learn_bytes, learn_characters, tag_text
 from fenshen.recipe import Data
@@ -43,6 +45,7 @@ class Texts:
     labels: int64 (N) or None; classes: their names. train, held_out: int64 indices of documents.
     fingerprint: changes with the name, text, label or split of any document, and with the alphabet.
     manifest, skipped, reason, notes: as of `fenshen.data.prepare.Dataset`.
+    canaries: made-up secrets in what is trained on; unseen: as many that are nowhere (`fenshen.data.canaries`).
     """
 
     tokens: np.ndarray
@@ -59,6 +62,8 @@ class Texts:
     skipped: tuple[tuple[str, str], ...]
     reason: str
     notes: tuple[str, ...]
+    canaries: tuple[Secret, ...] = ()
+    unseen: tuple[Secret, ...] = ()
 
     def __len__(self) -> int:
         return len(self.bytes_N)
@@ -83,6 +88,8 @@ def prepare_texts(data: Data, seed: int = 0, say: Say = silent) -> Texts:
     options = data.model_dump(include={"unit", "encoding", "text_column", "label_column", "tokens", "vocabulary", "held_out"})
     if data.tokenizer is not None:
         options["tokenizer"] = digest(ModelFolder(Path(data.tokenizer)).tokenizer)
+    if data.canaries:
+        options["canaries"] = [data.canaries, data.canary_copies]
     name = f"words-{digest(FORMAT, source.key(), options, seed)}"
     return _load(cache.obtain(name, lambda part: _build(source, data, seed, say, part)))
 
@@ -91,9 +98,15 @@ def _build(source: Source, data: Data, seed: int, say: Say, folder: Path) -> Non
     say(tr("reading the words of {where}", where=source.where))
     found = read_library(source, data, say)
     documents, held_out = split(found, data.held_out, seed)
+    chinese = data.canaries > 0 and chinese_part([document.text for document in documents]) >= CHINESE
+    hidden = canaries(data.canaries, seed, chinese)
+    documents, held_out = plant(documents, held_out, hidden, data.canary_copies, found.unit, seed, chinese)
     labels, classes, notes = labels_of(documents)
     trained = [document.text for document, held in zip(documents, held_out, strict=True) if not held]
     alphabet, reason = learn(documents, trained, tags_of(classes, found), data)
+    if hidden:
+        text = "{count} made-up sentences with random numbers are hidden in the training texts, each {copies} times: fenshen audit asks for them"
+        notes = [*notes, said(text, count=len(hidden), copies=data.canary_copies)]
     cache.check_free(sum(len(document.text) for document in documents) * 8)
     _write_tokens(documents, labels, alphabet, folder)
     rows = "".join(_rows(documents))
@@ -107,6 +120,8 @@ def _build(source: Source, data: Data, seed: int, say: Say, folder: Path) -> Non
         "reasons": [found.reason, reason],
         "notes": found.notes + across(found) + notes,
         "skipped": found.skipped,
+        "canaries": hidden,
+        "unseen": canaries(data.canaries, seed, chinese, first=data.canaries + 1),
     }
     (folder / "info.json").write_text(json.dumps(info), "utf-8")
 
@@ -231,4 +246,5 @@ def _load(folder: Path) -> Texts:
         skipped=tuple((name, str(Said(*reason))) for name, reason in info["skipped"]),
         reason="; ".join(str(Said(*why)) for why in info["reasons"]),
         notes=tuple(str(Said(*note)) for note in info["notes"]),
+        **{key: tuple(Secret(*secret) for secret in info.get(key, ())) for key in ("canaries", "unseen")},
     )

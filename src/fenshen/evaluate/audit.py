@@ -45,6 +45,8 @@ class Audit:
     verdict: tuple[str, ...]
     path: Path
     secrets: tuple[dict[str, Any], ...] = ()  # Of a run of words: numbers and addresses, and how far the model gives them away.
+    canaries: tuple[dict[str, Any], ...] = ()  # The same of made-up ones that were hidden in its text; unseen: of others that were not.
+    unseen: tuple[dict[str, Any], ...] = ()
 
     def json(self) -> dict[str, Any]:
         def plain(found: Interval | None) -> dict[str, float] | None:
@@ -53,7 +55,7 @@ class Audit:
         attacks = [{"name": a.name, "auc": plain(a.auc), "true_positives_at_1_percent": plain(a.true_positives)} for a in self.attacks]
         return {
             "run": self.run, "members": self.members, "attacks": attacks, "copying": self.copying, "secrets": list(self.secrets),
-            "verdict": list(self.verdict),
+            "canaries": list(self.canaries), "unseen": list(self.unseen), "verdict": list(self.verdict),
         }  # fmt: skip
 
     def __str__(self) -> str:

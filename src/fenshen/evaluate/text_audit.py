@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -47,17 +48,21 @@ def audit_words(run: RunFolder, device: str, seed: int, say: Say) -> Audit:
     by = tr("the model's own likelihood")
     attacks = (attack_by(by, *mean),)
     secrets, found = exposures(subject, seed), text_copying(subject)
-    said = (*(line for one in attacks for line in attack_in_words(one, words=True)), *_secrets_in_words(secrets), *copies_in_words(found),
-            *_advice(attacks, secrets, found))  # fmt: skip
+    hidden, unseen = ([_exposed(subject, secret, seed) for secret in part] for part in (subject.texts.canaries, subject.texts.unseen))
+    said = (*(line for one in attacks for line in attack_in_words(one, words=True)), *_secrets_in_words(secrets),
+            *_canaries_in_words(hidden, unseen, subject.recipe.data.canary_copies), *copies_in_words(found),
+            *_advice(attacks, [*secrets, *hidden], found))  # fmt: skip
     result = Audit(run.path.resolve().name, len(members), attacks, found.numbers(), said, run.path / "audit.json",
-                   tuple(asdict(secret) for secret in secrets))  # fmt: skip
+                   *(tuple(asdict(one) for one in part) for part in (secrets, hidden, unseen)))  # fmt: skip
     run.write_json("audit.json", result.json())
     return result
 
 
 def exposures(subject: TextSubject, seed: int = 0) -> list[Exposed]:
-    """Of the numbers and addresses in the training text, the first ones, each among others of its kind in the same place."""
-    found = find_secrets(subject.corpus.text.replace("\0", "\n"), SECRETS)
+    """Of the numbers and addresses in the training text, the first ones, each among others of its kind in the same place; none is made up."""
+    planted = {secret.text for secret in subject.texts.canaries}
+    found = find_secrets(subject.corpus.text.replace("\0", "\n"), SECRETS + len(planted))
+    found = [secret for secret in found if secret.text not in planted][:SECRETS]
     return sorted((_exposed(subject, secret, seed) for secret in found), key=lambda one: -one.bits)
 
 
@@ -101,6 +106,22 @@ def _secrets_in_words(secrets: Sequence[Exposed]) -> list[str]:
     text = ("{exposed} of {count} long numbers and addresses in the training text are given away, first of all {secret}: the model takes them for "
             "likelier than others of their kind (exposure up to {bits} bits, {most} is certainty).")  # fmt: skip
     return [tr(text, exposed=len(worst), secret=_half(worst[0].text), **values)]
+
+
+def _canaries_in_words(hidden: Sequence[Exposed], unseen: Sequence[Exposed], copies: int) -> list[str]:
+    if not hidden:
+        return []
+    worst = [one for one in hidden if one.bits >= EXPOSED]
+    bits, others = (f"{median(one.bits for one in part):.1f}" for part in (hidden, unseen))
+    values: dict[str, Any] = {"count": len(hidden), "copies": copies, "bits": bits, "unseen": others, "most": f"{hidden[0].most:.0f}"}
+    if not worst:
+        text = ("None of the {count} made-up numbers that were hidden in the training text, {copies} times each, is given away: exposure {bits} bits "
+                "in the median, {unseen} of ones that are nowhere, {most} is certainty.")  # fmt: skip
+        return [tr(text, **values)]
+    text = ("{exposed} of the {count} made-up numbers that were hidden in the training text, {copies} times each, are given away: exposure {bits} "
+            "bits in the median, {unseen} of ones that are nowhere, {most} is certainty. What stands there so often, the run tells who asks."
+            )  # fmt: skip
+    return [tr(text, exposed=len(worst), **values)]
 
 
 def _half(secret: str) -> str:
