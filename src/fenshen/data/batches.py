@@ -54,14 +54,18 @@ class Batches:
 
     def draw(self, position: int, count: int | None = None) -> tuple[torch.Tensor, torch.Tensor | None]:
         """uint8 x_BHWC and int64 labels (B) or None on the device; `count`: by default one batch."""
-        import torch
-
         places = self.places(position, self.batch if count is None else count)
-        chosen = torch.from_numpy(places).to(self.device)
+        chosen = sent(places, self.device)
         labels = None if self.labels is None else self.labels[chosen]
-        if self.held is not None:
-            return self.held[chosen], labels
-        return torch.from_numpy(self.dataset.pictures[self.indices[places]]).to(self.device), labels
+        return sent(self.dataset.pictures[self.indices[places]], self.device) if self.held is None else self.held[chosen], labels
+
+
+def sent(values: np.ndarray, device: torch.device) -> torch.Tensor:
+    """A tensor on the device. On CUDA it is still on its way: only from pinned memory does a copy let the program, and the GPU, go on."""
+    import torch
+
+    tensor = torch.from_numpy(values)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def free_bytes(device: torch.device) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from fenshen.data.batches import MEMORY_LIMIT, MEMORY_PART, free_bytes
+from fenshen.data.batches import MEMORY_LIMIT, MEMORY_PART, free_bytes, sent
 from fenshen.data.texts import Texts
 from fenshen.media.text import END
 
@@ -27,7 +27,7 @@ class Windows:
     other in a circle, which is cut anew each epoch, from another place on. documents: one from its END to the END after it; what is
     longer than the context is cut off.
 
-    Small texts are held on the device: what is copied there for a batch is where its rows begin, too little to wait for.
+    Small texts are held on the device; what is sent there for a batch is where its rows begin.
     """
 
     def __init__(
@@ -68,9 +68,9 @@ class Windows:
             whole_B = self.texts.lengths[self.indices[chosen]]
             first_B, length_B = self.ends[chosen] - whole_B, np.minimum(whole_B, self.context)
         longest = int(length_B.max(initial=0))
-        tok_BL, length = self._tokens(first_B, longest + 1), torch.from_numpy(length_B).to(self.device)
+        tok_BL, length = self._tokens(first_B, longest + 1), sent(length_B, self.device)
         if self.rows == "documents":  # What comes behind the end of one is the beginning of another.
-            inside_BL = torch.arange(longest + 1, device=self.device) < torch.from_numpy(whole_B).to(self.device)[:, None]
+            inside_BL = torch.arange(longest + 1, device=self.device) < sent(whole_B, self.device)[:, None]
             tok_BL = tok_BL.where(inside_BL, END)
         return tok_BL, length
 
@@ -79,9 +79,9 @@ class Windows:
         import torch
 
         if self.held is not None:
-            first = torch.from_numpy(first_B).to(self.device)
-            return self.held[(first[:, None] + torch.arange(count, device=self.device)) % len(self.held)].long()
-        at_BL = (first_B[:, None] + np.arange(count)) % int(self.ends[-1])
-        place_BL = np.searchsorted(self.ends, at_BL, side="right")
-        tokens = self.texts.tokens[self.texts.starts[self.indices[place_BL] + 1] - (self.ends[place_BL] - at_BL)]
-        return torch.from_numpy(tokens.astype(np.int64)).to(self.device)
+            at_BL = sent(first_B, self.device)[:, None] + torch.arange(count, device=self.device)
+            return self.held[at_BL % len(self.held)].long()
+        places_BL = (first_B[:, None] + np.arange(count)) % int(self.ends[-1])
+        document_BL = np.searchsorted(self.ends, places_BL, side="right")
+        tokens = self.texts.tokens[self.texts.starts[self.indices[document_BL] + 1] - (self.ends[document_BL] - places_BL)]
+        return sent(tokens.astype(np.int64), self.device)

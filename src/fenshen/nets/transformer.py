@@ -177,7 +177,8 @@ class Block(nn.Module):
         self, x_BLD: Tensor, turn: tuple[Tensor, Tensor], layer: int, cache: Cache | None, mask1: Tensor | None, mask2: Tensor | None
     ) -> Tensor:  # fmt: skip
         x_BLD = x_BLD + dropped(self.attention(norm(x_BLD), turn, layer, cache), mask1)
-        return x_BLD + dropped(self.shrink(self.grow(norm(x_BLD)).relu().square()), mask2)
+        h_BLD = self.grow(norm(x_BLD)).relu()
+        return x_BLD + dropped(self.shrink(h_BLD * h_BLD), mask2)  # A square would be taken in float32 by autocast on a GPU.
 
 
 class Transformer(nn.Module):

@@ -69,7 +69,7 @@ class Trainer:
         layout = torch.channels_last if recipe.train.channels_last and made.space.axes == 2 else torch.contiguous_format
         self.layout = layout
         self.family = self.family.to(memory_format=layout)  # type: ignore[call-overload]
-        self.averaged: Kept = copy.deepcopy(self.family.sampler).eval().requires_grad_(False)
+        self.averaged: Kept = copy.deepcopy(self.family.sampler).to(device).eval().requires_grad_(False)  # .to: recurrent layers pack anew.
         self.players = self.family.players()
         self.optimizers = {name: make_optimizer(recipe.train, player, name) for name, player in self.players.items()}
         self.data: Draws = self._draws(dataset, dataset.train)
@@ -82,6 +82,8 @@ class Trainer:
         self.changes: dict[str, Any] = {}
         self.parts = Parts(self.family, recipe.train.parts or 1, recipe.train.threads or 1, recipe.train.precision, device)
         self.noise = [torch.Generator(device) for _ in self.parts.copies]
+        self.weights = {name: player.parameters() for name, player in self.players.items()}  # To look for them takes a part of each step.
+        self.averages: tuple[list[Tensor], list[Tensor]] = (list(self.averaged.parameters()), list(self.family.sampler.parameters()))
         if recipe.train.compile:
             for network in self.family.networks():
                 network.compile()
@@ -147,7 +149,7 @@ class Trainer:
         torch.manual_seed(step_seed(self.recipe.train.seed, self.steps, len(self.noise)))
         self._set_strength()
         report, at = Report(), self.at
-        for name, player in self.players.items():
+        for name in self.players:
             schedule(self.optimizers[name], self.recipe.train, name, at)
             moves = self.family.steps(name)
             if not moves:  # It has nothing to do yet.
@@ -155,7 +157,7 @@ class Trainer:
             for _ in range(moves):
                 x_BCHW, given = self._draw(name)
                 losses = self.parts.backward(name, x_BCHW, given, at, self.noise)
-                report.norms[name] = limit_gradients(self.recipe.train, player.parameters())
+                report.norms[name] = limit_gradients(self.recipe.train, self.weights[name])
                 self.optimizers[name].step()
                 self.family.after_step(name, losses)
             report.losses |= {f"{name}/{term}": value.mean() for term, value in losses.terms.items()}
@@ -243,9 +245,7 @@ class Trainer:
         assert half_life is not None
         before = 0.0 if self.origin is None else self.origin.kimg  # What the average knows already.
         keep = averaging_weight(half_life, before + self.shown / 1000, self.batch)
-        raw: list[Tensor] = list(self.family.sampler.parameters())
-        averaged: list[Tensor] = list(self.averaged.parameters())
-        torch._foreach_lerp_(averaged, raw, 1 - keep)
+        torch._foreach_lerp_(*self.averages, 1 - keep)
         for mean, value in zip(self.averaged.buffers(), self.family.sampler.buffers(), strict=True):
             mean.copy_(value)
 

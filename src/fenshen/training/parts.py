@@ -11,7 +11,7 @@ import copy
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fenshen.condition import Given
 from fenshen.families.base import At, Family, Losses
@@ -23,13 +23,14 @@ class Parts:
     def __init__(self, family: Family, count: int, threads: int, precision: str, device: torch.device):
         self.family, self.precision, self.device = family, precision, device
         self.copies = [family, *(_sharing(family) for _ in range(count - 1))]
+        self.weights = [{name: player.parameters() for name, player in each.players().items()} for each in self.copies]
         self.pool = ThreadPoolExecutor(count, "part", torch.set_num_threads, (max(1, threads // count),)) if count > 1 else None
 
     def backward(self, player: str, x_BCS: Tensor, given: Given, at: At, noise: list[torch.Generator]) -> Losses:
         """Leaves the gradient of `player`'s mean loss in its weights; returns the losses of the whole batch, detached."""
-        for family in self.copies:
+        for family, weights in zip(self.copies, self.weights, strict=True):
             family.augment = self.family.augment
-            _play(family, player)
+            _play(weights, player)
         if self.pool is None:
             return self._backward(self.family, player, x_BCS, given, at, noise[0], 1.0)
         xs, count = x_BCS.tensor_split(len(self.copies)), len(x_BCS)
@@ -52,7 +53,7 @@ class Parts:
 
     def _add_up(self, player: str) -> None:
         """The gradients of all copies into those of the family, always in the same order."""
-        sums, *others = [[p.grad for p in family.players()[player].parameters()] for family in self.copies]
+        sums, *others = [[p.grad for p in weights[player]] for weights in self.weights]
         for other in others:
             pairs = [(a, b) for a, b in zip(sums, other, strict=True) if a is not None and b is not None]
             if pairs:  # An empty part has no gradients.
@@ -67,10 +68,10 @@ def _sharing(family: Family) -> Family:
     return other
 
 
-def _play(family: Family, player: str) -> None:
+def _play(weights: dict[str, list[nn.Parameter]], player: str) -> None:
     """Forgets all gradients; only the player's weights will have new ones."""
-    for name, other in family.players().items():
-        for p in other.parameters():
+    for name, parameters in weights.items():
+        for p in parameters:
             p.grad = None
             p.requires_grad_(name == player)
 
