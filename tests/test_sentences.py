@@ -17,7 +17,7 @@ import fenshen
 from fenshen.errors import RecipeError
 from fenshen.evaluate.critic import text_gate
 from fenshen.run import RunFolder, read_tensors
-from fenshen.training import probe, session
+from fenshen.training import judging, probe, session
 from fenshen.training.heldout import HeldOut, Surprise
 from fenshen.training.loop import Trainer
 from fenshen.training.plan import describe
@@ -64,11 +64,38 @@ def test_a_latent_is_written_from_and_a_critic_chooses(run: fenshen.Run, here: C
         return
     _, made, _ = run.folder.load_writer()
     score = text_gate(run.folder, run.recipe, made, "cpu")
-    drawn, kept = run.write(8, seed=3, max_chars=30).texts, run.write(2, seed=3, max_chars=30, keep=0.25).texts
+    drawn = run.write(8, seed=3, max_chars=30, temperature=0.8).texts
+    kept = run.write(2, seed=3, max_chars=30, keep=0.25).texts  # Drawn as the critic has learnt to judge.
     assert [max(drawn[at : at + 4], key=lambda text: float(score([text]))) for at in (0, 4)] == list(kept)
     assert here(0, "generate", run.path, "--keep", "0.5", "--max-chars", "20", "--no-stream")
     with pytest.raises(RecipeError, match="no latents"):
         run.write(2, like=["a"])
+
+
+def test_the_critic_learns_to_judge_once(lines: Path, tmp_path: Path) -> None:
+    """When training has come to its end, not when it was stopped; and not again."""
+    stop = Stop()
+    run = fenshen.train(lines, "textgan", kimg=0.08, changes=SMALL, out=tmp_path / "run", stop=stop, watcher=StopAfter(stop, 1))
+    assert not read_tensors(run.folder.state)[0]["family.judged"] and "judge/accuracy" not in run.log()[-1]
+    first, second = (read_tensors(fenshen.resume(run.path).folder.state)[0] for _ in range(2))
+    assert first["family.judged"] and all(torch.equal(value, second[name]) for name, value in first.items())
+    assert 0 <= run.log()[-2]["judge/accuracy"] <= 1
+
+
+def test_a_judge_knows_what_a_bad_writer_writes(lines: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that has learnt nothing: its texts are told from real ones that nobody has shown; and where it is stopped nothing has happened."""
+    monkeypatch.setattr(judging, "EPOCHS", 60)
+    recipe = fenshen.api.describe_recipe(lines, "textgan", kimg=1.0, changes=SMALL)
+    dataset = fenshen.data.prepare_texts(recipe.data)
+    recipe = fenshen.training.plan.complete(recipe, dataset, torch.device("cpu")).set({"train.ema_half_life_kimg": 0.0})
+    trainer = Trainer(recipe, describe(recipe, dataset), dataset, torch.device("cpu"))
+    trainer.shown, before = 100_000, {name: value.clone() for name, value in trainer.family.state_dict().items()}
+    assert judging.train_judge(trainer, lambda: True) is None
+    assert all(torch.equal(value, before[name]) for name, value in trainer.family.state_dict().items())
+    accuracy = judging.train_judge(trainer, lambda: False)
+    assert accuracy is not None and accuracy > 0.75
+    moved = {name.partition(".")[0] for name, value in trainer.family.state_dict().items() if not torch.equal(value, before[name])}
+    assert moved == {"critic", "judged"}
 
 
 def test_long_texts_are_refused(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ from fenshen.keeping import runs as keeping
 from fenshen.keeping.runs import Deleted
 from fenshen.measure.verbatim import Corpus
 from fenshen.narrate import Telling
-from fenshen.recipe import Data, Ngram, Pretrained, Recipe, Restoring, Wording, load_recipe
+from fenshen.recipe import Data, Ngram, Pretrained, Recipe, Restoring, TextGan, Wording, load_recipe
 from fenshen.restoring import restored, restorer_of, sources
 from fenshen.run import RunFolder, list_runs
 from fenshen.sampling import Controls
@@ -181,7 +181,7 @@ class Run:
 
     def write(
         self, count: int = 1, prompt: str = "", seed: int = 0, *, tags: Sequence[str] = (), max_chars: int = 1000, stop: Sequence[str] = (),
-        temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, min_p: float = 0.0, repetition: float = 1.0,
+        temperature: float | None = None, top_k: int = 0, top_p: float = 1.0, min_p: float = 0.0, repetition: float = 1.0,
         shape: Shape | None = None, like: Sequence[str] = (), far: float = 0.5, keep: float = 1.0, spoken: Spoken | None = None,
         device: str = "auto",
     ) -> Words:  # fmt: skip
@@ -191,10 +191,12 @@ class Run:
         `fenshen.sampling.Controls`. `shape`: what the texts must be like; `max_chars` does not cut JSON.
         `like`, of a run with latents: texts around this one, the further the larger `far` (0 to 1), or on the way from one to the next.
         `keep` < 1, of a run with a critic: each text is the one that it finds most real of so many more.
+        `temperature`: None is 1, and with `keep` that of the texts from which the critic has learnt to judge.
         `spoken(index, characters)` is told of each text as it grows.
         """
         if count < 1:
             raise RecipeError("--count {count}: at least 1", count=count)
+        temperature = self.usual_temperature(keep) if temperature is None else temperature
         author, controls = self.author(device), Controls(temperature, top_k, top_p, min_p, repetition)
         shape = shape or Shape()
         tokens, max_chars = author.prompt(prompt, tags), max_chars if shape.schema is None else LONGEST_JSON
@@ -203,6 +205,11 @@ class Run:
         telling = Telling(count, seed, tokens, max_chars, controls=controls, allowed=rules, latents=latents)
         texts = list(self._chosen(author, telling, max_chars, stop, keep) if keep < 1 else author.write(telling, max_chars, stop, spoken))
         return Words(tuple(texts), prompt, self.path.resolve().name)
+
+    def usual_temperature(self, keep: float = 1.0) -> float:
+        """What texts are drawn at where nobody says otherwise."""
+        model = self.recipe.model
+        return model.judged_at if keep < 1 and isinstance(model, TextGan) else 1.0
 
     def _chosen(self, author: Author, telling: Telling, most: int, stop: Sequence[str], keep: float) -> Iterator[str]:
         """Of each 1 / `keep` texts the one that the critic finds most real."""

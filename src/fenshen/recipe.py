@@ -288,6 +288,9 @@ class TextGan(Writing):
     likelihood: NotNegative = Field(1.0, description="weight of the likelihood beside what the critic says")
     sharpness: Annotated[float, Field(ge=1)] = Field(4.0, description="inverse temperature that gradients go through, at the end; 1 at first")
     critic_steps: Annotated[int, Field(ge=1, le=20)] = Field(1, description="critic updates per update of the writer")
+    judged_at: Annotated[float, Field(gt=0, le=2)] = Field(
+        0.8, description="temperature of the texts from which the critic learns to judge when training is over, and of those that --keep draws"
+    )
     tolerance: NotNegative = Field(0.05, description="nats per token by which held-out text may become less likely, before training ends")
 
 

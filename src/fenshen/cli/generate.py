@@ -72,7 +72,11 @@ def generate(
     stop: Annotated[
         list[str] | None, typer.Option("--stop", metavar="TEXT", help=tr("words: what ends a text, and is left out; may be given often"))
     ] = None,
-    temperature: Annotated[float, typer.Option("--temperature", help=tr("words: below 1 more typical, 0 always the likeliest"))] = 1.0,
+    temperature: Annotated[
+        float | None,
+        typer.Option("--temperature", show_default=False,
+                     help=tr("words: below 1 more typical, 0 always the likeliest; 1 unless said, with --keep 0.8")),
+    ] = None,
     top_p: Annotated[float, typer.Option("--top-p", help=tr("words: only of the likeliest tokens that make up this share"))] = 1.0,
     top_k: Annotated[int, typer.Option("--top-k", help=tr("words: only of so many likeliest tokens; 0: of all"))] = 0,
     min_p: Annotated[float, typer.Option("--min-p", help=tr("words: only of tokens at least so likely as this part of the likeliest"))] = 0.0,
@@ -134,6 +138,8 @@ def generate(
         refuse("words", {"--label": label, "--truncation": truncation != 1, "--by-class": by_class, "--code": code,
                          "--by-code": by_code, "--prior": prior, "--input": source, "--mask": mask, "--grid": grid, "--format": format})  # fmt: skip
         where = {"seed": seed, "device": device or "auto"}
+        if temperature is None:
+            controls["temperature"] = of_words["temperature"] = found.usual_temperature(keep)
         count = count or (PATH if len(like or []) > 1 else 1)
         if chat:
             words.chat(speaker, found, {"me": speaks_as, "you": speaks_to} | where | controls)
@@ -141,7 +147,7 @@ def generate(
         shape = Shape(form, rhyme, tones, lines, None if schema is None else read_schema(Path(schema)), no_copy)
         words.write_words(speaker, found, {"count": count, "keep": keep} | where | of_words, shape, out, growing, show_copying)
         return
-    usual = {"max_chars": 1000, "far": 0.5, "temperature": 1.0, "top_p": 1.0, "repetition": 1.0}
+    usual = {"max_chars": 1000, "far": 0.5, "temperature": None, "top_p": 1.0, "repetition": 1.0}
     refuse("pictures", {f"--{name}".replace("_", "-").removesuffix("s"): value != usual[name] if name in usual else value
                         for name, value in of_words.items()}
            | {"--form": form, "--rhyme": rhyme, "--tones": tones, "--lines": lines, "--schema": schema, "--no-copy": no_copy,

@@ -39,19 +39,26 @@ class TextGAN(Family):
     sampler: LanguageModel
     model: TextGan
     space: Tokens
+    judged: Tensor
 
     def __init__(self, space: Tokens, model: TextGan):
         super().__init__(space)
         assert model.width
         self.follow(model)
         self.sampler = LanguageModel(space, model)
-        self.critic = SentenceCritic(space.vocab, model.width // 4, model.width // 2, CRITIC_DROPOUT)
+        self.critic = self.new_critic()
+        self.register_buffer("judged", torch.tensor(False))  # Whether the critic has learnt to judge what the finished writer writes.
         self.playing = not model.pretraining
         self.drawn: list[Tensor] = []  # What the writer wrote in its last step, for the critic.
 
     def follow(self, model: Model) -> None:
         assert isinstance(model, TextGan)
         self.model = model
+
+    def new_critic(self, dropout: float = CRITIC_DROPOUT) -> SentenceCritic:
+        """Of fresh weights."""
+        assert self.model.width
+        return SentenceCritic(self.space.vocab, self.model.width // 4, self.model.width // 2, dropout)
 
     @property
     def net(self) -> Recurrent:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import signal
 import threading
 import time
@@ -15,6 +16,7 @@ import torch
 
 from fenshen.data import Dataset, Texts
 from fenshen.errors import OutOfMemoryError, OutOfSpaceError, RunFolderError
+from fenshen.families.textgan import TextGAN
 from fenshen.lang import tr
 from fenshen.recipe import OverCodes, Pretrained, Recipe, Restoring, Wording
 from fenshen.run import Made, RunFolder, Written, read_tensors, write_atomically, write_tensors
@@ -23,6 +25,7 @@ from fenshen.training.autopilot import Autopilot, Event
 from fenshen.training.examine import Examiner, encoder_of
 from fenshen.training.heldout import HeldOut, beginning
 from fenshen.training.journal import Journal
+from fenshen.training.judging import train_judge
 from fenshen.training.loop import Report, Trainer
 from fenshen.training.material import Material, data_record, material
 from fenshen.training.plan import complete, describe, pick_device, told_data
@@ -285,7 +288,7 @@ class Session:
     def train(self) -> RunFolder:
         recipe, trainer = self.plan.recipe, self.trainer
         assert recipe.train.kimg
-        journal = Journal(self.run, trainer)
+        journal, self.judge = Journal(self.run, trainer), dict[str, float]()
         self.began, self.seconds_before, self.saved = time.monotonic(), self.seconds, time.monotonic()
         self.watcher.started(self.plan, self.run)
         tick_kimg = recipe.train.kimg / recipe.train.ticks
@@ -309,8 +312,9 @@ class Session:
                     self.save(shown_before)
             if self.autopilot and not self.stop.signal:
                 self._choose(self.autopilot)
+            judged = not self.stop.signal and self._judge()
             measured = isinstance(self.autopilot, HeldOut) and not self.stop.signal  # On all held-out text: that is worth a line.
-            if journal.since_tick or measured or not self.run.state.exists():
+            if journal.since_tick or measured or judged or not self.run.state.exists():
                 self._settle()
                 self._tick(journal, shown_before)
             elif trainer.shown > shown_before:
@@ -373,6 +377,20 @@ class Session:
             self.trainer.averaged.load_state_dict(best)
         self.began += time.monotonic() - before
 
+    def _judge(self) -> bool:
+        """Once the writer of a run of words stands, its critic learns to judge what it writes. Neither is this."""
+        family, before = self.trainer.family, time.monotonic()
+        if not isinstance(family, TextGAN) or family.judged:
+            return False
+        self.watcher.said(tr("the critic learns to judge what the finished run writes"))
+        accuracy = train_judge(self.trainer, lambda: self.stop.signal)
+        self.began += time.monotonic() - before
+        if accuracy is not None and math.isfinite(accuracy):
+            self.judge = {"judge/accuracy": accuracy}
+            text = "the critic tells {percent} % of pairs of a held-out text and a written one apart; half of them is guessing"
+            self.watcher.said(tr(text, percent=round(100 * accuracy)))
+        return accuracy is not None
+
     def _settle(self) -> None:
         """Neither is this."""
         before = time.monotonic()
@@ -389,6 +407,7 @@ class Session:
         self.save(shown_before)
         if self.autopilot is not None:
             entry |= self.autopilot.numbers()
+        entry |= self.judge
         journal.write(entry, self.autopilot.events if self.autopilot else [])
         self.watcher.ticked(entry)
 
