@@ -100,6 +100,18 @@ def test_without_noise_at_first() -> None:
     assert float(family.losses("autoencoder", x_BL, {"length": length_B}, At(0, 0.1)).terms["kl"].detach().sum()) == 0
 
 
+def test_no_unit_is_stuck() -> None:
+    """However far down its σ has drifted before the KL counted: the KL still moves it."""
+    family = family_of()
+    with torch.no_grad():
+        family.sampler.encoder.leave.bias[4:] = -12.0
+    x_BL, length_B = batch()
+    kl = family.sampler.encode(x_BL, length_B).kl_BD.sum(1).mean()
+    assert kl > 40
+    kl.backward()
+    assert (family.sampler.encoder.leave.bias.grad[4:] < -0.9).all()  # type: ignore[index]
+
+
 @pytest.mark.parametrize(("nats", "active", "says"), [(2.0, 4.0, True), (5.0, 0.5, True), (5.0, 1.0, False)])
 def test_collapse_is_said(nats: float, active: float, says: bool) -> None:
     family, means = family_of(), {"autoencoder/kl_nats": nats, "autoencoder/active": active}

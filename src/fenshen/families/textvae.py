@@ -16,10 +16,11 @@ from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from fenshen.condition import Given
 from fenshen.errors import RecipeError
-from fenshen.families.autoencoder import LEAST_LOG_SIGMA, MOST_LOG_SIGMA, Posterior, active_units
+from fenshen.families.autoencoder import Posterior, active_units
 from fenshen.families.base import At, Family, Losses, Player
 from fenshen.families.mixture import Mixture
 from fenshen.families.vae import free
@@ -58,9 +59,12 @@ class TextAutoencoder(Writer):
         self.wanted = prior
 
     def encode(self, tok_BL: Tensor, length_B: Tensor, noise: torch.Generator | None = None) -> Posterior:
-        """q(z | x) of texts, each `length_B` tokens after the END that they begin with."""
-        mean_BD, log_sigma_BD = self.encoder.read(tok_BL[:, 1:], length_B, noise).chunk(2, 1)
-        return Posterior(mean_BD, log_sigma_BD.clamp(LEAST_LOG_SIGMA, MOST_LOG_SIGMA))
+        """q(z | x) of texts, each `length_B` tokens after the END that they begin with; σ below 1.
+
+        log σ has no lower bound to be stuck at: without noise and KL, which pull at it, it drifts far down, and a clamp has no gradient there.
+        """
+        mean_BD, narrow_BD = self.encoder.read(tok_BL[:, 1:], length_B, noise).chunk(2, 1)
+        return Posterior(mean_BD, -F.softplus(-narrow_BD))
 
     def decode(self, tok_BL: Tensor, z_BD: Tensor) -> Tensor:
         """Logits (B, L, V) of what follows each token."""
