@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 from made import pixels, png, png_bomb
 from PIL import Image
+from typer.testing import CliRunner
 
 import fenshen
+from fenshen.cli import app
 from fenshen.control import explain
 from fenshen.control.answer import Answer
 from fenshen.control.hand import Seed
@@ -232,6 +234,16 @@ def test_explain_asks_the_encoder_of_a_run_that_has_one(tmp_path: Path) -> None:
     assert found["of"] == "training pictures" and "label" in found["factors"] and found["samples"] == 126
 
 
+def test_variations_of_a_picture(labelled: fenshen.Run, tmp_path: Path) -> None:
+    answer = labelled.vary("1:4", count=5, far=0.0, out=tmp_path / "same")
+    check(answer, "sheet.png")
+    assert answer.numbers["start"] == {"seed": "1:4"} and answer.numbers["change"] == 0.0
+    near, far = (labelled.vary(4, far=far, out=tmp_path / str(far)).numbers["change"] for far in (0.1, 1.0))
+    assert 0 < near < far
+    said = CliRunner().invoke(app, ["control", "vary", str(labelled.path), "3", "--count", "4", "--json"])
+    assert json.loads(said.stdout)["count"] == 4 and (labelled.path / "control" / "vary-0-3" / "sheet.png").exists()
+
+
 # The command line
 
 
@@ -251,8 +263,6 @@ def here(capfd: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """The same in this process: what is said on stderr by a command that ends with 2."""
 
     def call(*words: object) -> str:
-        from fenshen.cli import app
-
         with pytest.raises(SystemExit) as ended:
             app(["control", *map(str, words)], prog_name="fenshen")
         assert ended.value.code == 2
@@ -272,7 +282,7 @@ def here(capfd: pytest.CaptureFixture[str]) -> Callable[..., str]:
     (("directions", "RUN", "--of", "dog"), "need a --name"), (("directions", "RUN", "--name", "a", "--of", "bird"), "no label bird"),
     (("invert", "RUN", "BROKEN", "--features", 0), "cannot be read"), (("invert", "RUN", "BOMB", "--features", 0), "million pixels"),
     (("invert", "RUN", "EMPTY"), "no picture"), (("invert", "RUN", 1, "--starts", 0), "--starts 0"), (("explain", "nowhere"), "no run nowhere"),
-    (("traverse", "RUN", "--out", "TAKEN"), "not empty"),
+    (("traverse", "RUN", "--out", "TAKEN"), "not empty"), (("vary", "RUN", "--count", 0), "--count 0"), (("vary", "RUN", "--far", 1.5), "--far 1.5"),
 ])  # fmt: skip
 def test_mistakes_are_said_in_words(words: tuple, said: str, labelled: fenshen.Run, here: Callable[..., str], tmp_path: Path) -> None:
     places = {"RUN": labelled.path, "BROKEN": tmp_path / "broken.png", "BOMB": tmp_path / "bomb.png", "EMPTY": tmp_path / "empty",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from fenshen.chatting import Talk
 from fenshen.control import directions, editing, explain, moving
@@ -32,8 +33,7 @@ from fenshen.evaluate.text_report import evaluate_words
 from fenshen.evaluate.text_subject import texts_of
 from fenshen.exporting.export import Exported, Part
 from fenshen.exporting.export import export as export_parts
-from fenshen.generate import Order, find_label
-from fenshen.generate import generate as make
+from fenshen.generate import Order, drawn, find_label
 from fenshen.keeping import packing
 from fenshen.keeping import runs as keeping
 from fenshen.keeping.runs import Deleted
@@ -144,6 +144,14 @@ class Run:
         codes: dict[str, float] | None = None, by_code: str | None = None, prior: str | None = None, device: str = "auto",
     ) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
         """Batches of pictures uint8 (B, H, W, C) and labels, so that any count fits into memory. As `generate` otherwise."""
+        drawing = self.draw(count, seed, label, truncation, by_class=by_class, keep=keep, codes=codes, by_code=by_code, prior=prior, device=device)
+        return ((pictures, labels) for pictures, labels, _ in drawing)
+
+    def draw(
+        self, count: int, seed: int = 0, label: str | None = None, truncation: float = 1.0, *, by_class: bool = False, keep: float = 1.0,
+        codes: dict[str, float] | None = None, by_code: str | None = None, prior: str | None = None, device: str = "auto",
+    ) -> Iterator[tuple[np.ndarray, np.ndarray | None, Tensor]]:  # fmt: skip
+        """As `stream`, with the noise z_BD that each picture is made of: a `hand` finds its place by it."""
         if count < 1:
             raise RecipeError("--count {count}: at least 1", count=count)
         if not 0 <= truncation <= 2:
@@ -157,7 +165,7 @@ class Run:
         if prior is not None:
             sampler.choose(prior)
         order = Order(count, seed, None if label is None else find_label(label, made), truncation, by_class, keep, codes or {}, by_code)
-        return make(sampler, made, order, where, gate(self.folder, self.recipe, made, where) if keep < 1 else None)
+        return drawn(sampler, made, order, where, gate(self.folder, self.recipe, made, where) if keep < 1 else None)
 
     def generate(
         self, count: int = 64, seed: int = 0, label: str | None = None, truncation: float = 1.0, *, by_class: bool = False, keep: float = 1.0,
@@ -304,6 +312,10 @@ class Run:
     def mix(self, coarse: Place, fine: Place, *, device: str = "auto", watcher: Watcher | None = None, **wishes: Any) -> Answer:
         """What is strong of one picture and what is fine of another; wishes as in `fenshen.control.moving.mix`."""
         return moving.mix(self.hand(device, watcher), coarse, fine, **wishes)
+
+    def vary(self, start: Place = 0, *, device: str = "auto", watcher: Watcher | None = None, **wishes: Any) -> Answer:
+        """A picture and others around it; wishes as in `fenshen.control.moving.vary`."""
+        return moving.vary(self.hand(device, watcher), start, **wishes)
 
     def directions(self, name: str | None = None, *, device: str = "auto", watcher: Watcher | None = None, **wishes: Any) -> Answer:
         """Finds directions and stores them with the run; with a `name` the one that examples or a label stand for.

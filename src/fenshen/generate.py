@@ -79,31 +79,41 @@ def generate(
 
     `judge` scores samples when `order.keep` is below 1; the same seed then still gives the same pictures, whatever the count.
     """
+    for pictures, labels, _ in drawn(sampler, made, order, device, judge):
+        yield pictures, labels
+
+
+@torch.no_grad()
+def drawn(
+    sampler: Sampler, made: Made, order: Order, device: str = "cpu", judge: Judge | None = None
+) -> Iterator[tuple[np.ndarray, np.ndarray | None, Tensor]]:
+    """As `generate`, with the noise z_BD that each picture is made of."""
     for start in range(0, order.count, BATCH):
         indices = range(start, start + BATCH)
         labels = choose_labels(order, made, indices, noise(order.seed, indices, 1)[1])
-        samples = _drawn(sampler, order, start // BATCH, labels, device, judge)
+        samples, z_BD = _drawn(sampler, order, start // BATCH, labels, device, judge)
         keep = min(BATCH, order.count - start)
-        yield to_pictures(samples)[:keep], None if labels is None else labels[:keep]
+        yield to_pictures(samples)[:keep], None if labels is None else labels[:keep], z_BD[:keep]
 
 
-def _drawn(sampler: Sampler, order: Order, block: int, labels: np.ndarray | None, device: str, judge: Judge | None) -> Tensor:
-    """One block of samples x_BCS: the only one, or the best of several drawn for the same labels."""
+def _drawn(sampler: Sampler, order: Order, block: int, labels: np.ndarray | None, device: str, judge: Judge | None) -> tuple[Tensor, Tensor]:
+    """One block of samples x_BCS and their noise z_BD: the only one, or the best of several drawn for the same labels."""
     rounds = 1 if judge is None else math.ceil(1 / order.keep)
     given: Given = {} if labels is None else {"label": torch.from_numpy(labels).long().to(device)}
-    drawn, scores = [], []
+    made, noises, scores = [], [], []
     for number in range(rounds):
         first = (block * rounds + number) * BATCH
-        z_BD = latents(sampler, order, range(first, first + BATCH))
-        drawn.append(sampler.sample(z_BD.to(device), given, order.truncation))
+        noises.append(latents(sampler, order, range(first, first + BATCH)).to(device))
+        made.append(sampler.sample(noises[-1], given, order.truncation))
         if judge is not None:
-            scores.append(judge(drawn[-1], given))
+            scores.append(judge(made[-1], given))
     if judge is None:
-        return drawn[0]
+        return made[0], noises[0]
     most = round(BATCH / order.keep)  # The last round counts in part where 1 / keep is not whole.
     score_N = torch.cat(scores)[:most].cpu().numpy()
     told_N = np.zeros(most, np.int64) if labels is None else np.tile(labels, rounds)[:most]
-    return torch.cat(drawn)[torch.from_numpy(best(score_N, told_N, told_N[:BATCH])).to(drawn[0].device)]
+    chosen_B = torch.from_numpy(best(score_N, told_N, told_N[:BATCH])).to(device)
+    return torch.cat(made)[chosen_B], torch.cat(noises)[chosen_B]
 
 
 def latents(sampler: Sampler, order: Order, indices: range) -> Tensor:

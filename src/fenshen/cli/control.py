@@ -139,6 +139,20 @@ def invert(
     _told(speaker, answer)
 
 
+@app.command("vary", help=tr("Show other pictures around one: nearly the same, or only of the same kind."))
+def vary(
+    run: RunName, start: Start = "0",
+    count: Annotated[int, typer.Option("--count", metavar="N", help=tr("how many others"))] = 15,
+    far: Annotated[float, typer.Option("--far", help=tr("how far around it, from 0 (the picture itself) to 1 (any other)"))] = 0.3,
+    seed: Number = 0, label: LabelName = None, truncation: Truncation = 1.0, out: Out = None, device: Device = None, json: Json = False,
+) -> None:  # fmt: skip
+    from fenshen import api
+
+    speaker = Speaker(json)
+    _told(speaker, api.load(run).vary(start, count=count, far=far, seed=seed, label=label, truncation=truncation, out=out, device=device or "auto",
+                                      watcher=saying(speaker)))  # fmt: skip
+
+
 @app.command("edit", help=tr("Change a picture: find its latent, turn directions, show before and after."))
 def edit(
     run: RunName,

@@ -37,12 +37,17 @@ def find_directions(hand: Hand, *, count: int = 6, seed: int = 0, out: str | Pat
     """`count` directions in closed form and as many principal components: stored with the run, ranked, each with a preview."""
     if not 1 <= count <= 100:
         raise RecipeError("--count {count}: between 1 and 100", count=count)
-    vectors_DD, values_D = closed_form(hand)
     components_ND, parts_N = principal_components(hand, count, seed)
-    strength_D = values_D / values_D.sum()
-    knobs = [Knob(f"sefa-{n}", "closed form", hand.as_long(v), facts={"part": float(strength_D[n - 1])}) for n, v in enumerate(vectors_DD[:count], 1)]
+    knobs = closed_knobs(hand, count)
     knobs += [Knob(f"pca-{n}", "principal component", hand.as_long(v), facts={"part": float(parts_N[n - 1])}) for n, v in enumerate(components_ND, 1)]
     return _kept(hand, [*knobs, *code_knobs(hand)], seed, Desk.of(hand, "directions", [], out))
+
+
+def closed_knobs(hand: Hand, count: int) -> list[Knob]:
+    """The strongest directions in closed form; what they change is not measured."""
+    vectors_DD, values_D = closed_form(hand)
+    strength_D = values_D / values_D.sum()
+    return [Knob(f"sefa-{n}", "closed form", hand.as_long(v), facts={"part": float(strength_D[n - 1])}) for n, v in enumerate(vectors_DD[:count], 1)]
 
 
 def name_direction(

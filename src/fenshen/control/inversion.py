@@ -10,7 +10,7 @@ Shape letters: N pictures, S starts, B = N · S places, D latent, K classes, C c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,12 @@ from fenshen.measure.encoders import fitted
 from fenshen.measure.fidelity import psnr
 from fenshen.media.image import to_tensor
 
+Stepped = Callable[[int, int], None]  # Is told the steps made and those planned, of pictures that are looked for together.
 OTHER_CLASS = 1e6  # Added to the distance of samples of another class: they come after all of the right one.
+
+
+def silent(step: int, steps: int) -> None:
+    """Nobody listens."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +67,10 @@ class Inverted:
     after_N: np.ndarray
 
 
-def invert(hand: Hand, pictures_NHWC: np.ndarray, search: Search = USUAL, label: str | None = None) -> Inverted:
-    """The places of uint8 pictures of the run's own shape. `label`: their class, else found together with z."""
+def invert(
+    hand: Hand, pictures_NHWC: np.ndarray, search: Search = USUAL, label: str | None = None, stepped: Stepped = silent
+) -> Inverted:  # fmt: skip
+    """The places of uint8 pictures of the run's own shape. `label`: their class, else found together with z. `stepped` hears how far it is."""
     target = Target.of(hand, pictures_NHWC, search.features)
     starts, begun = choose_starts(hand, target, search, label)
     per, ends, losses = max(1, BATCH // search.starts), [], []
@@ -71,7 +78,7 @@ def invert(hand: Hand, pictures_NHWC: np.ndarray, search: Search = USUAL, label:
         if number:
             hand.say(tr("{count} of {all} pictures are found", count=rows.start, all=len(pictures_NHWC)))
         part = slice(rows.start * search.starts, rows.stop * search.starts)
-        end, loss_B = descend(hand, starts[part], target.rows(rows).repeat(search.starts), search)
+        end, loss_B = descend(hand, starts[part], target.rows(rows).repeat(search.starts), search, stepped)
         ends.append(end)
         losses.append(loss_B)
     place = Places.of(ends)
@@ -172,7 +179,7 @@ def choose_starts(hand: Hand, target: Target, search: Search, label: str | None)
     return starts, begun
 
 
-def descend(hand: Hand, starts: Places, target: Target, search: Search) -> tuple[Places, Tensor]:
+def descend(hand: Hand, starts: Places, target: Target, search: Search, stepped: Stepped = silent) -> tuple[Places, Tensor]:
     """Adam on z with a cosine down to 0, classes held: the ends and their losses (B), each at its lowest."""
     z_BD = starts.z_BD.clone().requires_grad_(True)
     optimizer = torch.optim.Adam([z_BD], search.lr, betas=(0.9, 0.99))
@@ -182,6 +189,7 @@ def descend(hand: Hand, starts: Places, target: Target, search: Search) -> tuple
         loss_B = target.loss(hand.samples(Places(z_BD, starts.label_BK))) + search.prior * z_BD.square().mean(1)
         better_B = loss_B.detach() < lowest_B
         best_BD[better_B], lowest_B[better_B] = z_BD.detach()[better_B], loss_B.detach()[better_B]
+        stepped(step, search.steps)
         if step < search.steps:
             optimizer.zero_grad(set_to_none=True)
             loss_B.sum().backward()

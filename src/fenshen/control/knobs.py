@@ -23,6 +23,7 @@ from fenshen.errors import DataError, RecipeError
 from fenshen.families.codes import places as code_places
 from fenshen.families.codes import steps
 from fenshen.families.codes import turned as set_codes
+from fenshen.families.codes import value as code_value
 from fenshen.recipe import Codes
 from fenshen.run import RunFolder, read_tensors, write_tensors
 
@@ -77,6 +78,10 @@ class Knob:
             values = steps(self.codes, self.name)
             return values[0], values[-1]
         return (0.0, 1.0) if self.toward is not None else (-3.0, 3.0)
+
+    def stands(self, place: Places) -> float:
+        """Where it stands at one place, from which it is turned: 0, or the value of a code."""
+        return 0.0 if self.codes is None else code_value(place.z_BD, self.codes, self.name)
 
     def unit(self) -> tuple[float, float]:
         """The two amounts between which an effect is measured."""

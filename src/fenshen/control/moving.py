@@ -19,7 +19,7 @@ from fenshen.control.hand import Hand, Places, Stop, name_of
 from fenshen.control.inversion import places_of
 from fenshen.control.knobs import Knob, axis, find_knobs, measured, ranked, stored_knobs, sweep
 from fenshen.errors import RecipeError
-from fenshen.media.image import enlarged
+from fenshen.media.image import enlarged, grid
 from fenshen.media.sheet import colored, sheet, signed
 
 Route = Literal["slerp", "lerp"]
@@ -78,14 +78,43 @@ def interpolate(
     desk = Desk.of(hand, "interpolate", [name_of(str(stop)) for stop in stops], out)
     places, found = places_of(hand, [str(stop) for stop in stops], label, truncation)
     pictures = hand.pictures(between(places, frames, path, loop))
+    film(desk, pictures, seconds, loop, format)
+    steps = np.abs(np.diff(pictures.astype(np.float64), axis=0)).mean((1, 2, 3)) / 255
+    return desk.done(stops=found, frames=frames, seconds=seconds, path=path, loop=loop, truncation=truncation,
+                     change_per_frame={"mean": float(steps.mean()), "largest": float(steps.max())})  # fmt: skip
+
+
+def film(desk: Desk, pictures: np.ndarray, seconds: float, loop: bool, format: Format) -> Path:
+    """A strip of a few of these frames and an animation of all, which is given back."""
+    frames = len(pictures)
     shown = np.linspace(0, frames - 1, min(STRIP, frames)).round().astype(int)
     half = -(-len(shown) // 2)
     rows = [shown] if len(shown) <= 8 else [shown[:half], shown[half:]]
     desk.picture("strip", sheet([[pictures[t] for t in row] for row in rows]))
-    desk.film(f"animation.{format}", [enlarged(colored(picture), SIDE) for picture in pictures], seconds, endless=loop or format != "mp4")
-    steps = np.abs(np.diff(pictures.astype(np.float64), axis=0)).mean((1, 2, 3)) / 255
-    return desk.done(stops=found, frames=frames, seconds=seconds, path=path, loop=loop, truncation=truncation,
-                     change_per_frame={"mean": float(steps.mean()), "largest": float(steps.max())})  # fmt: skip
+    return desk.film(f"animation.{format}", [enlarged(colored(picture), SIDE) for picture in pictures], seconds, endless=loop or format != "mp4")
+
+
+def vary(
+    hand: Hand, start: Stop = 0, *, count: int = 15, far: float = 0.3, seed: int = 0, label: str | None = None, truncation: float = 1.0,
+    out: str | Path | None = None,
+) -> Answer:  # fmt: skip
+    """A picture and `count` others around it, the further the larger `far`, from 0 (the picture itself) to 1 (any other of its class)."""
+    if not 1 <= count <= 999:
+        raise RecipeError("--count {count}: between 1 and 999", count=count)
+    desk = Desk.of(hand, "vary", [name_of(str(start))], out)
+    place, found = places_of(hand, [str(start)], label, truncation)
+    pictures = hand.pictures(Places.of([place, around(hand, place, count, far, seed)]))
+    desk.picture("sheet", grid(pictures))
+    change = np.abs(pictures[1:].astype(np.float64) - pictures[0]).mean() / 255
+    return desk.done(start=found[0], count=count, far=far, seed=seed, truncation=truncation, change=float(change))
+
+
+def around(hand: Hand, place: Places, count: int, far: float, seed: int = 0) -> Places:
+    """z' = √(1 - far²) z + far ε, ε what the run draws: where that is N(0, I), z' is as likely as any other. RecipeError for `far` beyond [0, 1]."""
+    if not 0 <= far <= 1:
+        raise RecipeError("--far {far}: between 0, the picture itself, and 1, any other", far=far)
+    places = place.repeat(count)
+    return Places((1 - far**2) ** 0.5 * places.z_BD + far * hand.random(count, seed).z_BD.to(places.z_BD), places.label_BK)
 
 
 def traverse(
@@ -145,16 +174,21 @@ def mix(
         raise RecipeError("--steps {count}: between 2 and 99", count=steps)
     desk = Desk.of(hand, "mix", [name_of(str(coarse)), name_of(str(fine))], out)
     places, found = places_of(hand, [str(coarse), str(fine)], label, truncation)
-    basis_DD = closed_form(hand)[0]
-    counts = np.linspace(0, hand.sampler.latent, steps).round().astype(int).tolist()
-    z_TD = torch.stack([mixed(places.z_BD[0], places.z_BD[1], basis_DD.to(places.z_BD), count) for count in counts])
-    labels = places.label_BK
-    told = [None] if labels is None else [labels[1], labels[0]] if not torch.equal(labels[0], labels[1]) else [labels[0]]
-    rows = [list(hand.pictures(Places(z_TD, None if row is None else row[None].repeat(steps, 1)))) for row in told]
-    names = ["" if row is None else hand.made.classes[int(row.argmax())] for row in told]
-    desk.picture("sheet", sheet(rows, names if labels is not None else (), [f"{count}/{hand.sampler.latent}" for count in counts]))
+    counts, rows = mixtures(hand, places, steps)
+    names = [] if places.label_BK is None else [hand.made.classes[int(row.label_BK[0].argmax())] for row in rows if row.label_BK is not None]
+    desk.picture("sheet", sheet([list(hand.pictures(row)) for row in rows], names, [f"{count}/{hand.sampler.latent}" for count in counts]))
     return desk.done(coarse=found[0], fine=found[1], directions_of_coarse=counts, latent=hand.sampler.latent, truncation=truncation,
                      mixed="directions of the first layer, the strongest first: this network reads the latent in one place")  # fmt: skip
+
+
+def mixtures(hand: Hand, places: Places, steps: int) -> tuple[list[int], list[Places]]:
+    """How many directions are of the first of two places, from none to all; and for the class of the second, then of the first, a place for each."""
+    basis_DD = closed_form(hand)[0].to(places.z_BD)
+    counts: list[int] = np.linspace(0, hand.sampler.latent, steps).round().astype(int).tolist()
+    z_TD = torch.stack([mixed(places.z_BD[0], places.z_BD[1], basis_DD, count) for count in counts])
+    labels = places.label_BK
+    told = [None] if labels is None else [labels[1], labels[0]] if not torch.equal(labels[0], labels[1]) else [labels[0]]
+    return counts, [Places(z_TD, None if row is None else row[None].repeat(steps, 1)) for row in told]
 
 
 def mixed(coarse_D: Tensor, fine_D: Tensor, basis_DD: Tensor, count: int) -> Tensor:

@@ -78,6 +78,12 @@ def turned(z_BD: Tensor, codes: Codes, wanted: Mapping[str, Value]) -> Tensor:
     return z_BD
 
 
+def value(z_BD: Tensor, codes: Codes, name: str) -> float:
+    """What one code is at the first of these latents."""
+    said_D = coded(z_BD[:1], codes)[0, places(codes)[name]]
+    return float(said_D.argmax()) if name.startswith("categorical") else float(said_D[0])
+
+
 def steps(codes: Codes, name: str, points: int = 10) -> list[float]:
     """The values of one code, for a picture that shows what it does: every category, or evenly from -1 to 1. RecipeError as `turned`."""
     if name not in places(codes):

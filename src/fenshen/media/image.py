@@ -217,13 +217,19 @@ def save_picture(picture_HWC: np.ndarray, path: str | os.PathLike[str], *, stamp
     path, picture = Path(path), to_image(picture_HWC)
     match path.suffix.lower():
         case ".png":
-            text = PngImagePlugin.PngInfo()
-            for key, value in (stamp or {}).items():
-                text.add_itxt(key, value)
-            return _write(path, lambda file: picture.save(file, "PNG", pnginfo=text))
+            return _write(path, lambda file: file.write(png(picture_HWC, stamp)))
         case ".webp":
             return _write(path, lambda file: picture.save(file, "WEBP", lossless=True, exact=True, exif=_exif(stamp) if stamp else b""))
     raise RecipeError("cannot write {path}: pictures are written as .png or .webp", path=path)
+
+
+def png(picture_HWC: np.ndarray, stamp: dict[str, str] | None = None) -> bytes:
+    """The bytes of a PNG; `stamp` as in `save_picture`."""
+    text, file = PngImagePlugin.PngInfo(), io.BytesIO()
+    for key, value in (stamp or {}).items():
+        text.add_itxt(key, value)
+    to_image(picture_HWC).save(file, "PNG", pnginfo=text)
+    return file.getvalue()
 
 
 def read_stamp(path: str | os.PathLike[str]) -> dict[str, str]:
