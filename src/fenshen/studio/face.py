@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import gradio as gr
@@ -13,17 +13,19 @@ import gradio as gr
 from fenshen.errors import FenshenError
 from fenshen.lang import speaking, tr
 from fenshen.studio.desk import Desk
+from fenshen.studio.shelf import Shelf
 
 PAGES = ("start", "train", "make", "judge", "manage")
 
 
 @dataclass(frozen=True)
 class Face:
-    """One language's side of the studio. `home`: only people who sit at this machine can reach it."""
+    """One language's side of the studio. `home`: only people who sit at this machine can reach it. `shelf`: runs that are open."""
 
     language: str
     desk: Desk
     home: bool = True
+    shelf: Shelf = field(default_factory=Shelf)
 
     def answer(self, handler: Callable[..., Any]) -> Callable[..., Any]:
         """The handler of an event, speaking the page's language; a person's mistake is shown as a message, not as a fault of the program."""

@@ -24,6 +24,7 @@ from fenshen.studio.desk import Desk
 from fenshen.studio.face import Face
 from fenshen.studio.frame import studio
 from fenshen.studio.guard import Guard
+from fenshen.studio.shelf import Shelf
 from fenshen.studio.theme import STYLE, head, theme
 
 LANGUAGES = ("en", "zh")
@@ -45,8 +46,9 @@ def application(desk: Desk, names: frozenset[str] | None, password: str | None =
     def icon() -> FileResponse:
         return FileResponse(ICON, media_type="image/svg+xml")
 
+    shelf = Shelf()
     for language in LANGUAGES:
-        face = Face(language, desk, home=names is not None)
+        face = Face(language, desk, home=names is not None, shelf=shelf)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             app = gr.mount_gradio_app(

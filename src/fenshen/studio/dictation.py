@@ -1,0 +1,125 @@
+"""A text while it is written: what of it is there already, and a way to stop. Then what of it is copied. Nothing of gradio."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import copy_context
+from typing import Any
+
+from fenshen.errors import RecipeError
+from fenshen.evaluate.charts import Markup, element, joined
+from fenshen.evaluate.text_copying import marked
+from fenshen.lang import tr
+from fenshen.measure.verbatim import Corpus
+from fenshen.shaping import Shape, copies
+from fenshen.telling import Spoken
+
+LOOK_SECONDS = 0.08  # Between two looks at what has been written.
+ALONE_SECONDS = 20.0  # Without anybody who looks, a text is given up.
+
+
+class Stopped(Exception):
+    """Nobody wants to hear more."""
+
+
+class Dictation:
+    """Runs `work(spoken)` in a thread of its own. `result`: what it gave back, None where it was stopped."""
+
+    def __init__(self, work: Callable[[Spoken], Any]):
+        self.heard: dict[int, str] = {}
+        self.result: Any = None
+        self.problem: BaseException | None = None
+        self.stopped = threading.Event()
+        self.looked = time.monotonic()
+        context = copy_context()  # Whoever speaks, speaks the page's language there too.
+        self.thread = threading.Thread(target=lambda: context.run(self._work, work), daemon=True)
+
+    def __deepcopy__(self, memo: Any) -> Dictation:
+        return self
+
+    def _work(self, work: Callable[[Spoken], Any]) -> None:
+        try:
+            self.result = work(self._hear)
+        except Stopped:
+            pass
+        except BaseException as error:
+            self.problem = error
+
+    def _hear(self, index: int, text: str) -> None:
+        if self.stopped.is_set() or time.monotonic() - self.looked > ALONE_SECONDS:
+            raise Stopped
+        self.heard[index] = self.heard.get(index, "") + text
+
+    def stop(self) -> None:
+        """The next character is the last one."""
+        self.stopped.set()
+
+    def texts(self) -> Iterator[list[str]]:
+        """All texts as far as they are, again and again until they are done or stopped. Raises what went wrong."""
+        self.thread.start()
+        shown = None
+        while self.thread.is_alive():
+            self.looked = time.monotonic()
+            now = self.so_far()
+            if now and now != shown:
+                yield now
+            shown = now
+            self.thread.join(LOOK_SECONDS)
+        if self.problem is not None:
+            raise self.problem
+
+    def so_far(self) -> list[str]:
+        heard = dict(self.heard)
+        return [heard.get(index, "") for index in range(max(heard, default=-1) + 1)]
+
+
+def texts_markup(prompt: str, texts: Sequence[str], growing: bool = False) -> Markup:
+    """Texts one below the other, each after its prompt; `growing` puts a cursor at the end of the last."""
+    cursor = element("span", "", class_="fs-cursor", aria_hidden="true") if growing else ""
+    return _papers(joined([element("span", prompt, class_="fs-prompt"), text, cursor]) for text in texts)
+
+
+def copied_markup(corpus: Corpus, prompt: str, texts: Sequence[str]) -> Markup:
+    """Texts with what stands word for word in the training text marked, and for each the longest such run."""
+    return _papers(_copied(corpus, prompt + text) for text in texts)
+
+
+def _copied(corpus: Corpus, text: str) -> Markup:
+    parts = (element("mark", part) if copied else part for part, copied in marked(text, copies(corpus, text)))
+    longest = corpus.longest(text)
+    run = text[longest.start :][: longest.length]
+    said = tr("longest run of the training text: {length} characters", length=longest.length)
+    shown = element("q", run if len(run) <= 60 else run[:57] + "…")
+    return joined([*parts, element("p", f"{said} ", shown if run else "", class_="fs-soft fs-run")])
+
+
+def _papers(texts: Any) -> Markup:
+    return element("div", *(element("article", text, class_="fs-paper") for text in texts), class_="fs-papers")
+
+
+def shape_of(form: str, rhyme: bool, tones: bool, lines: float | None, schema: str, no_copy: float | None) -> Shape:
+    """What the page asks for as a shape: `form` is free, wuyan, qiyan, lines or json. RecipeError where the schema is none."""
+    most = int(no_copy) if no_copy else None
+    match form:
+        case "wuyan" | "qiyan":
+            return Shape(form, rhyme, tones, no_copy=most)
+        case "lines":
+            return Shape(lines=int(lines or 1), no_copy=most)
+        case "json":
+            try:
+                return Shape(schema=json.loads(schema), no_copy=most)
+            except ValueError as error:
+                raise RecipeError("the JSON schema cannot be read: {problem}", problem=error) from None
+    return Shape(no_copy=most)
+
+
+def transcript(turns: Sequence[tuple[str, str]], me: str) -> Markup:
+    """A conversation: (who, what) of each turn; `me` is the run."""
+    said = []
+    for who, what in turns:
+        whose = "fs-turn mine" if who == me else "fs-turn"
+        said.append(element("div", element("span", who, class_="fs-who"), element("p", what), class_=whose))
+    return element("div", *said, class_="fs-talk", role="log", aria_live="polite")

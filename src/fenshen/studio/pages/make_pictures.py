@@ -1,0 +1,290 @@
+"""Pictures on the page Make: a sheet of new ones, one of them in hand with all its knobs, others put aside for paths and mixtures."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from fenshen.evaluate.charts import Markup, element
+from fenshen.lang import tr
+from fenshen.studio.face import Face
+
+if TYPE_CHECKING:
+    from fenshen.studio.easel import Held, Sheet
+    from fenshen.studio.opened import Opened
+
+SHOWN, MOST = 24, 144
+SLIDERS = 16  # Knobs that fit on the page; `fenshen.studio.opened` gives no more.
+CHOOSE = """
+element.addEventListener('click', (event) => {
+  const tile = event.target.closest('[data-index]');
+  if (!tile) return;
+  element.querySelectorAll('[aria-pressed]').forEach((other) => other.setAttribute('aria-pressed', other === tile));
+  trigger('select', { index: Number(tile.dataset.index) });
+  const bench = document.querySelector('#make-bench');
+  if (bench && bench.getBoundingClientRect().top > innerHeight - 120) bench.scrollIntoView({ behavior: 'smooth' });
+});
+"""
+FETCH = "() => document.querySelector('#make-file a, a#make-file, button#make-file')?.click()"  # What was asked for is ready now.
+LIVE: dict[str, Any] = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}  # Answers before anybody could wait.
+WORK: dict[str, Any] = {"show_progress": "minimal", "api_visibility": "private"}
+
+
+def build(face: Face, run: Opened) -> None:
+    """All parts for one run of pictures."""
+    sheet = gr.State(None)
+    with gr.Column(elem_classes="fs-card"):
+        wishes = wishes_for(run)
+        make = gr.Button(tr("Make"), variant="primary", elem_id="make", elem_classes="fs-do")
+    file = gr.DownloadButton(visible="hidden", elem_id="make-file")
+    with gr.Row(elem_classes="fs-table"):
+        with gr.Column(scale=3, min_width=300):
+            tiles = gr.HTML(element("p", tr("What you make appears here."), class_="fs-empty"), js_on_load=CHOOSE, elem_id="make-tiles")
+            with gr.Row(visible=False, elem_classes="fs-actions") as saving:
+                packings = {"png": tr("Save as one picture"), "zip": tr("Each one (.zip)"), "npz": tr("Arrays (.npz)")}
+                buttons = {packing: gr.Button(text, size="sm") for packing, text in packings.items()}
+            if run.steerable:
+                bench = Bench(face, run, sheet, tiles, saving, file)
+                bench.put_beside()
+        if run.steerable:
+            with gr.Column(scale=2, min_width=300, elem_classes="fs-card fs-inhand", elem_id="make-bench"):
+                bench.put_in_hand(run)
+    if run.steerable:
+        bench.listen()
+
+    @face.answer
+    def drawn(*values: Any) -> tuple[Sheet, Markup, gr.Row]:
+        from fenshen.studio import easel
+
+        made = easel.draw(face.shelf.open(run.path.name), **read(dict(zip(wishes, values, strict=True))))
+        return made, easel.tiles(made), gr.Row(visible=True)
+
+    def saved(packing: str) -> Any:
+        @face.answer
+        def packed(made: Sheet) -> str:
+            from fenshen.studio import easel
+
+            return str(easel.packed(made, packing, run, easel.fresh(file.GRADIO_CACHE)))  # type: ignore[arg-type]
+
+        return packed
+
+    make.click(drawn, list(wishes.values()), [sheet, tiles, saving], **WORK)
+    for packing, button in buttons.items():
+        button.click(saved(packing), sheet, file, **WORK).success(None, js=FETCH, **LIVE)
+
+
+def wishes_for(run: Opened) -> dict[str, Any]:
+    """Parts for what may be wished, by the name of the argument of `Run.draw`."""
+    made, codes = run.made, run.codes
+    with gr.Row():
+        wishes: dict[str, Any] = {
+            "count": gr.Slider(1, MOST, value=SHOWN, step=1, label=tr("How many")),
+            "seed": gr.Number(0, precision=0, minimum=0, maximum=2**53, label=tr("Seed"), info=tr("another seed, other pictures")),
+        }
+        if made.classes:
+            wishes["label"] = gr.Dropdown([(tr("all"), ""), *((name, name) for name in made.classes)], value="", label=tr("Label"))
+    with gr.Accordion(tr("More wishes"), open=False):
+        wishes["truncation"] = gr.Slider(0, 1.5, value=1, step=0.05, label=tr("Truncation"), info=tr("below 1: more typical, less various"))
+        if made.classes:
+            wishes["by_class"] = gr.Checkbox(label=tr("one label after the other"))
+        if run.judged:
+            wishes["keep"] = gr.Slider(0.1, 1, value=1, step=0.05, label=tr("Part that is kept"),
+                                       info=tr("below 1: more are drawn, and those kept that the critic finds most real"))  # fmt: skip
+        if codes:
+            named = [(tr("none"), ""), *((name, name) for name in codes)]
+            wishes["by_code"] = gr.Dropdown(named, value="", label=tr("Information code"), info=tr("one value of it after the other, all else alike"))
+        if run.priors:
+            priors = {"mixture": tr("what the training pictures fill"), "normal": tr("the whole space, N(0, I)")}
+            wishes["prior"] = gr.Radio([(priors[name], name) for name in run.priors], value=run.priors[0], label=tr("Latents are drawn from"))
+    for part in wishes.values():
+        part.interactive = True
+    return wishes
+
+
+def read(values: dict[str, Any]) -> dict[str, Any]:
+    """What the parts say, as `Run.draw` takes it."""
+    whole = {name: int(values[name] or 0) for name in ("count", "seed")}
+    return values | whole | {name: values[name] or None for name in ("label", "by_code") if name in values}
+
+
+class Bench:
+    """The picture in hand and its knobs, what is put aside, and what comes of them."""
+
+    def __init__(self, face: Face, run: Opened, sheet: gr.State, tiles: gr.HTML, saving: gr.Row, file: gr.DownloadButton):
+        self.face, self.name, self.sheet, self.tiles, self.saving, self.file = face, run.path.name, sheet, tiles, saving, file
+        self.held, self.picks, self.turning = gr.State(None), gr.State([]), gr.State([])
+
+    def put_in_hand(self, run: Opened) -> None:
+        """The parts about the picture in hand."""
+        gr.HTML(element("h2", tr("In hand")))
+        hint = tr("Click a picture to take it in hand, to turn, vary and keep it; or bring one of your own.")
+        self.hint = gr.HTML(element("p", hint, class_="fs-soft"))
+        self.figure = gr.HTML(elem_id="make-held", visible=False)
+        with gr.Row(elem_classes="fs-actions"):
+            self.put = gr.Button(tr("Put aside"), size="sm", visible=False, elem_id="make-aside")
+            self.back = gr.Button(tr("Turn back"), size="sm", visible=False)
+            self.upload = gr.UploadButton(tr("Bring your own"), file_types=["image"], size="sm", elem_id="make-upload")
+        with gr.Column(visible=False, elem_classes="fs-knobs") as self.knobs:
+            self._knobs(run)
+
+    def _knobs(self, run: Opened) -> None:
+        classes = run.made.classes
+        with run.lent():
+            more = not any(knob.kind == "principal component" for knob in run.knobs)
+        self.label = gr.Dropdown(list(classes), label=tr("Label"), visible=bool(classes), elem_id="make-label", interactive=True)
+        self.sliders = [gr.Slider(-3, 3, value=0, visible=False, interactive=True, elem_id=f"make-knob-{number}") for number in range(SLIDERS)]
+        self.truncation = gr.Slider(0, 1.5, value=1, step=0.05, label=tr("Truncation"), interactive=True, elem_id="make-truncation")
+        self.more = gr.Button(tr("Find more directions"), size="sm", visible=more, elem_classes="fs-do")
+        with gr.Accordion(tr("Vary it"), open=False):
+            self.far = gr.Slider(0, 1, value=0.3, step=0.05, label=tr("How far around it"), info=tr("0: the picture itself, 1: any other"))
+            self.vary = gr.Button(tr("Vary"), size="sm", elem_id="make-vary", elem_classes="fs-do")
+
+    def put_beside(self) -> None:
+        """The parts about what is put aside."""
+        with gr.Column(visible=False, elem_classes="fs-aside") as self.together:
+            gr.HTML(element("h2", tr("Put aside")))
+            self.aside = gr.HTML(js_on_load=CHOOSE, elem_id="make-picks")
+            with gr.Row(elem_classes="fs-actions"):
+                self.mix = gr.Button(tr("Mix the last with the one in hand"), size="sm", elem_id="make-mix")
+                self.path = gr.Button(tr("A path through all"), size="sm", elem_id="make-path")
+                self.clear = gr.Button(tr("Clear"), size="sm")
+            with gr.Accordion(tr("How the path is shown"), open=False):
+                with gr.Row():
+                    self.seconds = gr.Slider(1, 20, value=4, step=1, label=tr("Seconds"))
+                    formats = ["webp", "gif", *(["mp4"] if importlib.util.find_spec("av") else [])]
+                    self.format = gr.Radio(formats, value="webp", label=tr("Format"))
+                self.loop = gr.Checkbox(label=tr("back to the first picture"))
+            self.film = gr.HTML(visible=False, elem_id="make-film")
+            self.save = gr.DownloadButton(tr("Save the animation"), visible=False, size="sm", elem_classes="fs-do")
+
+    @property
+    def turns(self) -> list[Any]:
+        """What says how the picture in hand is turned."""
+        return [self.held, self.turning, self.label, self.truncation, *self.sliders]
+
+    @property
+    def hand_parts(self) -> list[Any]:
+        """What changes when another picture is taken in hand."""
+        return [self.held, self.turning, self.figure, self.hint, self.put, self.back, self.knobs, self.label, self.truncation, *self.sliders]
+
+    def listen(self) -> None:
+        """Ties the parts together."""
+        answer = self.face.answer
+        self.tiles.select(answer(self.taken), self.sheet, self.hand_parts, **LIVE)
+        self.aside.select(answer(self.taken_again), self.picks, self.hand_parts, **LIVE)
+        self.back.click(answer(self.turned_back), self.held, self.hand_parts, **LIVE)
+        for part in (self.truncation, *self.sliders):
+            part.input(answer(self.turned), self.turns, self.figure, trigger_mode="always_last", **LIVE)
+        self.label.input(answer(self.turned), self.turns, self.figure, **LIVE)
+        self.put.click(answer(self.put_aside), [self.picks, *self.turns], [self.picks, self.aside, self.together], **LIVE)
+        self.clear.click(answer(self.cleared), None, [self.picks, self.aside, self.together, self.film, self.save], **LIVE)
+        laid = [self.sheet, self.tiles, self.saving]
+        self.vary.click(answer(self.varied), [self.far, *self.turns], laid, **WORK)
+        self.mix.click(answer(self.mixed), [self.picks, *self.turns], laid, **WORK)
+        self.path.click(answer(self.walked), [self.picks, self.seconds, self.loop, self.format], [self.film, self.save], **WORK)
+        long: dict[str, Any] = {"show_progress": "full", "show_progress_on": self.hint, "api_visibility": "private"}
+        self.upload.upload(answer(self.found), self.upload, self.hand_parts, **long)
+        self.more.click(answer(self.searched), self.held, [*self.hand_parts, self.more], **long)
+
+    def run(self) -> Opened:
+        return self.face.shelf.open(self.name)
+
+    def taken(self, sheet: Any, event: gr.EventData) -> tuple[Any, ...]:
+        from fenshen.studio.easel import Held
+
+        assert sheet.places is not None
+        return self.in_hand(Held(sheet.places[[event.index]], sheet.names[event.index]))
+
+    def taken_again(self, picks: Any, event: gr.EventData) -> tuple[Any, ...]:
+        return self.in_hand(picks[event.index][0])
+
+    def turned_back(self, held: Held) -> tuple[Any, ...]:
+        return self.in_hand(held)
+
+    def in_hand(self, held: Held, hint: Markup | None = None) -> tuple[Any, ...]:
+        """Everything for a picture that is taken in hand, its knobs where they stand."""
+        from fenshen.studio import easel
+
+        run = self.run()
+        with run.lent() as hand:
+            knobs, picture = run.knobs, hand.pictures(held.place)[0]
+            sliders = [easel.slider(knob, held.place) for knob in knobs] + [{"visible": False}] * (SLIDERS - len(knobs))
+        label = None if held.place.label_BK is None else run.made.classes[int(held.place.label_BK[0].argmax())]
+        figure = gr.HTML(easel.figure(picture, held.name, self.name), visible=True)
+        parts = gr.HTML(hint, visible=hint is not None), gr.Button(visible=True), gr.Button(visible=True), gr.Column(visible=True)
+        return held, [knob.name for knob in knobs], figure, *parts, label, 1.0, *(gr.Slider(**slider) for slider in sliders)
+
+    def _place(self, run: Opened, hand: Any, held: Held, names: list[str], label: str | None, truncation: float, *amounts: float) -> Any:
+        from fenshen.studio import easel
+
+        return easel.turned(hand, held, run.knobs, dict(zip(names, amounts, strict=False)), label, truncation)
+
+    def turned(self, held: Held, *turns: Any) -> Markup:
+        from fenshen.studio import easel
+
+        run = self.run()
+        with run.lent() as hand:
+            picture = hand.pictures(self._place(run, hand, held, *turns))[0]
+        return easel.figure(picture, held.name, self.name)
+
+    def put_aside(self, picks: list[tuple[Held, Any]], held: Held, *turns: Any) -> tuple[Any, ...]:
+        from fenshen.studio import easel
+
+        run = self.run()
+        with run.lent() as hand:
+            place = self._place(run, hand, held, *turns)
+            picks = [*picks, (easel.Held(place, held.name), hand.pictures(place)[0])]
+        return picks, easel.aside(picks), gr.Column(visible=True)
+
+    def cleared(self) -> tuple[Any, ...]:
+        from fenshen.studio import easel
+
+        return [], easel.aside([]), gr.Column(visible=False), gr.HTML(visible=False), gr.DownloadButton(visible=False)
+
+    def varied(self, far: float, held: Held, *turns: Any) -> tuple[Any, ...]:
+        from fenshen.studio import easel
+
+        run = self.run()
+        with run.lent() as hand:
+            held = easel.Held(self._place(run, hand, held, *turns), held.name)
+            return shown(easel.vary(hand, held, SHOWN - 1, far, seed=0))
+
+    def mixed(self, picks: list[tuple[Held, Any]], held: Held, *turns: Any) -> tuple[Any, ...]:
+        from fenshen.studio import easel
+
+        run = self.run()
+        with run.lent() as hand:
+            held = easel.Held(self._place(run, hand, held, *turns), held.name)
+            return shown(easel.mix(hand, held, [pick for pick, _ in picks]))
+
+    def walked(self, picks: list[tuple[Held, Any]], seconds: float, loop: bool, format: str) -> tuple[gr.HTML, gr.DownloadButton]:
+        from fenshen.studio import easel
+
+        with self.run().lent() as hand:
+            file = easel.path(hand, [pick for pick, _ in picks], seconds, loop, format, easel.fresh(self.file.GRADIO_CACHE))  # type: ignore[arg-type]
+        return gr.HTML(easel.moving(file), visible=True), gr.DownloadButton(value=str(file), visible=True)
+
+    def found(self, file: str, progress: gr.Progress = gr.Progress()) -> tuple[Any, ...]:  # noqa: B008
+        from fenshen.studio import easel
+
+        progress(0, desc=tr("looking for it among what this run can make"))
+        with self.run().lent(lambda text: progress(0, desc=text)) as hand:
+            original, held, near = easel.find(hand, Path(file), lambda step, steps: progress((step, steps), unit=tr("steps")))
+        return self.in_hand(held, easel.beside(original, near))
+
+    def searched(self, held: Held, progress: gr.Progress = gr.Progress()) -> tuple[Any, ...]:  # noqa: B008
+        progress(0, desc=tr("looking for directions, and measuring what they change"))
+        run = self.run()
+        with run.lent(lambda text: progress(0, desc=text)):
+            run.directions()
+        return *self.in_hand(held), gr.Button(visible=False)
+
+
+def shown(sheet: Sheet) -> tuple[Any, ...]:
+    """A sheet in place of the one before."""
+    from fenshen.studio import easel
+
+    return sheet, easel.tiles(sheet), gr.Row(visible=True)
