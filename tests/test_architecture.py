@@ -18,7 +18,7 @@ FLOORS = (
     ("space", "recipe", "schedules"),
     ("losses", "penalties", "likelihoods", "sampling"),
     ("media", "nets", "measure"),
-    ("data", "condition", "families", "run"),
+    ("data", "condition", "families", "run", "uploads"),
     ("generate", "narrate", "restoring", "writing", "telling", "shaping", "chatting", "training", "evaluate", "keeping", "exporting", "control",
      "tuning"),
     ("api",),

@@ -18,7 +18,8 @@ from fenshen.control.answer import Answer
 from fenshen.control.hand import Hand
 from fenshen.control.hand import Stop as Place
 from fenshen.control.inversion import Search
-from fenshen.data import Report, WordsReport, kind_of, look_words
+from fenshen.data import Glanced, Report, WordsReport, kind_of, look_words
+from fenshen.data import glance as glance_at
 from fenshen.data import look as look_at
 from fenshen.errors import DataError, RecipeError
 from fenshen.evaluate.adapted import Distances, distances
@@ -65,6 +66,7 @@ __all__ = [
     "Distances",
     "Evaluation",
     "Exported",
+    "Glanced",
     "Pictures",
     "Plan",
     "Report",
@@ -78,6 +80,7 @@ __all__ = [
     "adapt",
     "compare",
     "describe_recipe",
+    "glance",
     "load",
     "look",
     "plan",
@@ -409,6 +412,11 @@ def look(
     if kind_of(wanted.data) == "words":
         return look_words(wanted.data, wanted.train.seed)
     return look_at(wanted.data, wanted.train.seed)
+
+
+def glance(source: str | os.PathLike[str], count: int = 24, side: int = 96) -> list[Glanced]:
+    """A few pictures of `source`, evenly from beginning to end, small (their longer side at most `side` pixels), with name and label."""
+    return glance_at(os.fspath(source), count, side)
 
 
 def train(

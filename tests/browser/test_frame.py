@@ -20,7 +20,8 @@ def test_language_and_place(page: Page) -> None:
     assert page.evaluate("document.documentElement.lang") == "zh-CN"
 
 
-@pytest.mark.parametrize(("address", "heading"), [("/en/", "Start"), ("/en/make", "Make"), ("/zh/judge", "评判"), ("/zh/manage", "管理")])
+@pytest.mark.parametrize(("address", "heading"), [("/en/", "What shall it learn from?"), ("/en/make", "Make"),
+                                                 ("/zh/judge", "评判"), ("/zh/manage", "管理")])
 def test_pages_open(page: Page, address: str, heading: str) -> None:
     page.goto(address)
     page.get_by_role("heading", level=1, name=heading).wait_for()

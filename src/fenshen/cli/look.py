@@ -148,11 +148,11 @@ def listed(files: list[tuple[str, str]]) -> Iterable[tuple[str, str]]:
 
 def timing(plan: Plan) -> Iterable[tuple[str, str]]:
     """What a thousand pictures cost and what ten minutes give."""
-    per_second, train = plan.probed.pictures_per_second, len(plan.dataset.train)
+    per_second = plan.probed.pictures_per_second
     yield tr("speed"), tr("{rate} pictures a second, {seconds} s for a thousand", rate=number(per_second), seconds=number(plan.seconds_per_kimg))
     yield tr("settings"), (plan.probed.tried and min(plan.probed.tried, key=lambda entry: entry[1])[0]) or ""
-    shown = per_second * 60 * MINUTES
-    text = tr("{kimg} thousand pictures shown, each of them {times} times", kimg=number(shown / 1000), times=number(shown / train))
+    shown, times = per_second * 60 * MINUTES, times_a_minute(plan) * MINUTES
+    text = tr("{kimg} thousand pictures shown, each of them {times} times", kimg=number(shown / 1000), times=number(times))
     yield tr("{minutes} minutes give", minutes=MINUTES), text
     yield tr("{count} pictures shown take", count=f"{200_000:,}"), duration(200 * plan.seconds_per_kimg)
 
@@ -164,10 +164,20 @@ def timing_words(plan: Plan) -> Iterable[tuple[str, str]]:
 
     assert isinstance(plan.dataset, Texts)
     per_second = plan.probed.pictures_per_second * tokens_per_row(plan.recipe, plan.dataset)
-    tokens = int(plan.dataset.lengths[plan.dataset.train].sum())
     yield tr("speed"), tr("{rate} tokens/s", rate=f"{per_second:,.0f}")
     yield tr("settings"), (plan.probed.tried and min(plan.probed.tried, key=lambda entry: entry[1])[0]) or ""
-    yield tr("{minutes} minutes give", minutes=MINUTES), tr("all of the text {times} times", times=number(per_second * 60 * MINUTES / tokens))
+    yield tr("{minutes} minutes give", minutes=MINUTES), tr("all of the text {times} times", times=number(times_a_minute(plan) * MINUTES))
+
+
+def times_a_minute(plan: Plan) -> float:
+    """How often all that is trained on is shown in a minute."""
+    from fenshen.data import Texts
+    from fenshen.training.wording import tokens_per_row
+
+    rows, data = plan.probed.pictures_per_second * 60, plan.dataset
+    if isinstance(data, Texts):
+        return rows * tokens_per_row(plan.recipe, data) / int(data.lengths[data.train].sum())
+    return rows / len(data.train)
 
 
 def plan_values(plan: Plan) -> dict[str, Any]:
@@ -175,6 +185,7 @@ def plan_values(plan: Plan) -> dict[str, Any]:
     return {
         "recipe": plan.recipe.model_dump(exclude_none=True), "device": str(plan.device), "parameters": plan.parameters,
         "memory_bytes": plan.memory_bytes, "seconds_per_kimg": plan.seconds_per_kimg, "pictures_per_second": plan.probed.pictures_per_second,
-        "seconds": plan.seconds, "train": len(plan.dataset.train), "held_out": len(plan.dataset.held_out), "classes": list(plan.made.classes),
+        "seconds": plan.seconds, "times_a_minute": times_a_minute(plan),
+        "train": len(plan.dataset.train), "held_out": len(plan.dataset.held_out), "classes": list(plan.made.classes),
         "skipped": len(plan.dataset.skipped), "tried": [{"settings": name, "seconds_per_step": seconds} for name, seconds in plan.probed.tried],
     }  # fmt: skip

@@ -20,6 +20,7 @@ from fenshen.recipe import Data
 
 FEW, TINY = 200_000, 20_000  # Characters.
 EXCERPT = 60  # Characters of a document that stand for it.
+SAMPLES, SAMPLE = 5, 200  # Documents that are shown, and characters of each.
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class WordsReport:
     """What `look` found. lengths: (smallest, middle, largest) characters of a document; examples are groups of beginnings of documents.
 
     duplicates: documents that are exact copies of an earlier one; near_duplicates: exact or near copies of an earlier one.
-    tokens: what they would be read as, in words. train, held_out: documents; held_out_characters: of the latter.
+    excerpt: how the first one begins; samples: how a few do, evenly from beginning to end. tokens: what they would be read as, in words.
+    train, held_out: documents; held_out_characters: of the latter.
     """
 
     source: str
@@ -52,6 +54,7 @@ class WordsReport:
     held_out: int
     held_out_characters: int
     excerpt: str
+    samples: list[str]
     notes: list[str]
     warnings: list[str]
 
@@ -94,14 +97,20 @@ def look_words(data: Data, seed: int = 0, say: Say = silent) -> WordsReport:
         held_out=len(documents) - len(trained),
         held_out_characters=held,
         excerpt=_excerpt(found.documents[0]),
+        samples=[_excerpt(found.documents[index], SAMPLE) for index in _evenly(len(found.documents), SAMPLES)],
         notes=[str(note) for note in found.notes + across(found) + notes],
         warnings=list(_warnings(found, counts, held)),
     )
 
 
-def _excerpt(document: Document) -> str:
-    words = " ".join(document.text.split())
-    return words if len(words) <= EXCERPT else words[:EXCERPT] + "…"
+def _excerpt(document: Document, most: int = EXCERPT) -> str:
+    words = " ".join(document.text[: 4 * most].split())
+    return words if len(words) <= most else words[:most] + "…"
+
+
+def _evenly(count: int, most: int) -> list[int]:
+    """At most so many different places among `count`, from the first to the last."""
+    return sorted({round(place) for place in np.linspace(0, count - 1, min(count, most))})
 
 
 def _examples(found: Library) -> list[list[str]]:

@@ -15,7 +15,7 @@ from fenshen.lang import tr
 
 Points = Sequence[tuple[float, float]]
 
-VOID = {"img", "meta", "link", "br", "col", "line", "circle", "path", "rect"}
+VOID = {"img", "meta", "link", "br", "col", "input", "line", "circle", "path", "rect"}
 # What XML cannot hold (control letters, lone surrogates of odd file names) and what turns the direction of the text around it.
 UNSAFE = re.compile("[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 LARGEST = 1e100  # Beyond it a value counts as infinite: its distance to others still fits into a float.

@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from fenshen import uploads
 from fenshen.data import cache
 from fenshen.errors import FenshenError, RunFolderError
 from fenshen.lang import tr
@@ -181,15 +182,24 @@ def _read(run: RunFolder, name: str) -> dict[str, Any]:
 
 
 def delete(run: RunFolder) -> Deleted:
-    """Removes a run, and the prepared copy of its data unless another run uses it. RunFolderError while it trains, and where the folder
-    also holds what is not of a run."""
+    """Removes a run, the prepared copy of its data, and the files that were sent for it through the browser, unless another run uses them.
+    RunFolderError while it trains, and where the folder also holds what is not of a run."""
     path = run.path
     check_deletable(run)
     size, fingerprint = size_of(path), _read(run, "data.json").get("fingerprint")
     used = fingerprint in {_read(other, "data.json").get("fingerprint") for other in list_runs() if other.path.resolve() != path.resolve()}
+    source = _source(run)
     with run.held():
         run.delete()
+    uploads.release(source)
     return Deleted(path, size, 0 if used or not isinstance(fingerprint, str) else cache.delete(fingerprint))
+
+
+def _source(run: RunFolder) -> str:
+    try:
+        return run.recipe().data.source
+    except FenshenError:  # A damaged run can be deleted too.
+        return ""
 
 
 def check_deletable(run: RunFolder) -> None:

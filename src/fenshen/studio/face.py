@@ -15,6 +15,7 @@ from fenshen.lang import speaking, tr
 from fenshen.studio.desk import Desk
 from fenshen.studio.shelf import Shelf
 
+LANGUAGES = ("en", "zh")
 PAGES = ("start", "train", "make", "judge", "manage")
 
 

@@ -21,13 +21,13 @@ except ImportError as error:
     raise FenshenError("the studio needs a package that is not installed ({package}): pip install 'fenshen[studio]'", package=error.name) from None
 
 from fenshen.studio.desk import Desk
-from fenshen.studio.face import Face
+from fenshen.studio.face import LANGUAGES, Face
 from fenshen.studio.frame import studio
 from fenshen.studio.guard import Guard
+from fenshen.studio.receiving import receiving
 from fenshen.studio.shelf import Shelf
 from fenshen.studio.theme import STYLE, head, theme
 
-LANGUAGES = ("en", "zh")
 ICON = Path(__file__).with_name("icon.svg")
 LARGEST_FILE = "1gb"
 LEAVE_SECONDS = 3
@@ -46,6 +46,7 @@ def application(desk: Desk, names: frozenset[str] | None, password: str | None =
     def icon() -> FileResponse:
         return FileResponse(ICON, media_type="image/svg+xml")
 
+    app.include_router(receiving())
     shelf = Shelf()
     for language in LANGUAGES:
         face = Face(language, desk, home=names is not None, shelf=shelf)

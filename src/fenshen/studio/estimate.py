@@ -1,0 +1,42 @@
+"""How long a training takes here, from a few real steps: timed by a process of its own, so that what goes wrong there leaves the studio alive."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+from fenshen.errors import FenshenError
+from fenshen.evaluate.charts import Markup, element
+from fenshen.lang import language, tr
+from fenshen.phrases import bytes_in_words, number
+
+LONGEST_SECONDS = 300
+
+
+def timed(source: str, recipe: str, minutes: float, changes: dict[str, Any]) -> dict[str, Any]:
+    """The plan, as `fenshen train --dry-run --json` says it. FenshenError with what that complained of."""
+    settings = [word for key, value in changes.items() for word in ("--set", f"{key}={json.dumps(value, ensure_ascii=False)}")]
+    words = [sys.executable, "-m", "fenshen", "train", "--recipe", recipe, "--minutes", str(minutes), *settings, "--dry-run", "--json", "--", source]
+    try:
+        done = subprocess.run(words, env=os.environ | {"FENSHEN_LANG": language()}, capture_output=True, text=True, timeout=LONGEST_SECONDS)
+        return dict(json.loads(done.stdout))
+    except subprocess.TimeoutExpired:
+        raise FenshenError("this machine is too busy to be timed") from None
+    except ValueError:
+        complaint = (done.stderr.strip().splitlines() or [""])[-1].removeprefix("fenshen: ")
+        raise FenshenError("no training can be timed: {problem}", problem=complaint) from None
+
+
+def estimated(plan: dict[str, Any], minutes: float, words: bool) -> Markup:
+    """What so many minutes give, in two sentences."""
+    times = number(plan["times_a_minute"] * minutes)
+    if words:
+        gives = tr("In {minutes} minutes all of the text is read {times} times here.", minutes=number(minutes), times=times)
+    else:
+        gives = tr("In {minutes} minutes each picture is seen {times} times here.", minutes=number(minutes), times=times)
+    weights = f"{sum(plan['parameters'].values()):,}"
+    cost = tr("The networks have {weights} weights and take about {memory} of memory.", weights=weights, memory=bytes_in_words(plan["memory_bytes"]))
+    return element("p", f"{gives} {cost}", class_="fs-note")
