@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,11 @@ import torch
 from made import files, write_folder
 
 import fenshen
+from fenshen.data import prepare
 from fenshen.errors import RecipeError
 from fenshen.families.overcodes import CodeWriter
+from fenshen.families.quantized import Codec
+from fenshen.media.image import to_tensor
 from fenshen.run import read_tensors
 
 FAST = {"train.ticks": 1, "train.threads": 1, "train.precision": "fp32", "train.batch": 16, "autopilot": "off", "evaluate.report": False}
@@ -86,3 +90,44 @@ def test_what_does_not_fit_is_refused(runs: dict[str, tuple[fenshen.Run, fenshen
         fenshen.train(write_folder(tmp_path / "pictures", files()), "codec", changes={"model.codec": str(runs["not told"][0].path)})
     with pytest.raises(RecipeError, match="is told labels that these pictures do not have"):
         fenshen.train(recipe="codec", changes={"model.codec": str(runs["told"][0].path), "model.condition": "none"})
+
+
+def test_codes_are_found_once_and_go_with_the_last_run(
+    runs: dict[str, tuple[fenshen.Run, fenshen.Run]], here: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the cache, by data and codec; no picture is encoded again, and those that `data.augment` changes are not taken from there."""
+    monkeypatch.setenv("FENSHEN_CACHE", str(tmp_path / "cache"))
+    codec = runs["told"][0]
+    wanted = FAST | SMALL | {"model.codec": str(codec.path), "train.kimg": 0.032}
+    run = fenshen.train(recipe="codec", changes=wanted, out=tmp_path / "runs" / "one")
+    (entry,) = (tmp_path / "cache").glob("codes-*")
+    codes, sampler = np.load(entry / "codes.npy"), codec.folder.load_sampler()[0]
+    dataset = prepare(run.recipe.data)
+    assert isinstance(sampler, Codec) and codes.dtype == np.int16 and dataset.labels is not None
+    given = {"label": torch.from_numpy(dataset.labels[:50])}
+    assert np.array_equal(codes[:50], sampler.encode(to_tensor(dataset.pictures[:50]), given).code_BP)
+    encode = Codec.encode
+
+    def none_but_blank(self: Codec, x_BCS: torch.Tensor, given: dict) -> object:
+        assert not x_BCS.any(), "a picture is encoded"
+        return encode(self, x_BCS, given)
+
+    monkeypatch.setattr(Codec, "encode", none_but_blank)
+    again = fenshen.train(recipe="codec", changes=wanted, out=tmp_path / "runs" / "two")
+    assert again.folder.weights.read_bytes() == run.folder.weights.read_bytes()
+    with pytest.raises(AssertionError, match="a picture is encoded"):
+        fenshen.train(recipe="codec", changes=wanted | {"data.augment.crop": 0.1}, out=tmp_path / "runs" / "three")
+    here(0, "runs", "delete", "one", "--yes")
+    assert entry.exists(), "another run uses it"
+    here(0, "runs", "delete", "two", "--yes")
+    assert not entry.exists()
+
+
+def test_it_is_watched_by_codes_that_it_has_never_seen(runs: dict[str, tuple[fenshen.Run, fenshen.Run]], tmp_path: Path) -> None:
+    changes = FAST | SMALL | {"model.codec": str(runs["told"][0].path), "data.held_out": 0.3, "autopilot": "on"}
+    run = fenshen.train(recipe="codec", kimg=0.32, changes=changes, out=tmp_path / "run")
+    dataset, sampler = prepare(run.recipe.data), run.folder.load_sampler()[0]
+    assert isinstance(sampler, CodeWriter) and dataset.labels is not None
+    held_out, labels = dataset.pictures[dataset.held_out], torch.from_numpy(dataset.labels[dataset.held_out])
+    nats = float(sampler.surprise(to_tensor(held_out), {"label": labels}).detach().mean())
+    assert run.log()[-1]["held_out/nats"] == pytest.approx(nats, rel=1e-4) and nats < 5.48, "log 240, what is known at first"

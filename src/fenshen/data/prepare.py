@@ -32,6 +32,7 @@ class Dataset:
     manifest: JSON lines, one per picture (name, label, caption, split of the source, sha256, duplicate group).
     skipped: (name, reason) of the unreadable. reason: why this resolution and these channels, in words.
     across: pictures held out by the source itself that have a near-duplicate in its training part.
+    codes: int16 (N, P) or None: what each is in the codes of a run, where these are learnt in place of the pictures.
     """
 
     pictures: np.ndarray
@@ -47,6 +48,7 @@ class Dataset:
     reason: str
     notes: tuple[str, ...]
     across: int
+    codes: np.ndarray | None = None
 
     def names(self) -> list[str]:
         """Name of each picture in its source."""

@@ -54,10 +54,17 @@ class CodeWriter(Sampler):
         return END + 1 + (label_B.argmax(1) if label_B.is_floating_point() else label_B)
 
     @torch.no_grad()
-    def read(self, x_BCS: Tensor, given: Given) -> Tensor:
-        """Tokens (B, 1 + P) of pictures."""
-        code_BP = self.codec.encode(x_BCS, given).code_BP
-        return torch.cat([self.begin_with(given, len(x_BCS), x_BCS.device)[:, None], code_BP + self.first], 1)
+    def read(self, x: Tensor, given: Given) -> Tensor:
+        """Tokens (B, 1 + P) of pictures x_BCS, or of their codes x_BP, int64."""
+        code_BP = self.codec.encode(x, given).code_BP if x.is_floating_point() else x
+        return torch.cat([self.begin_with(given, len(x), x.device)[:, None], code_BP + self.first], 1)
+
+    def surprise(self, x: Tensor, given: Given, noise: torch.Generator | None = None) -> Tensor:
+        """-log p of each code (B, P) of pictures, or of codes, among codes alone."""
+        tok_BL = self.read(x, given)
+        logit_BPK = self.net(tok_BL[:, :-1], noise=noise)[:, :, self.first :]
+        wanted_BP = tok_BL[:, 1:] - self.first
+        return F.cross_entropy(logit_BPK.flatten(0, 1), wanted_BP.flatten(), reduction="none").view(wanted_BP.shape)
 
     def forward(self, h_BD: Tensor, given: Given) -> Tensor:
         """What codes (B, P), as `place` gives them, look like."""
@@ -86,8 +93,8 @@ class MaximumLikelihoodOverCodes(Family):
     def follow(self, model: Model) -> None:
         self.model = model
 
-    def forward(self, x_BCS: Tensor, given: Given) -> Tensor:
-        return self.sampler.net(self.sampler.read(x_BCS, given)[:, :-1])
+    def forward(self, x: Tensor, given: Given) -> Tensor:
+        return self.sampler.net(self.sampler.read(x, given)[:, :-1])
 
     def players(self) -> dict[str, Player]:
         return {"writer": Player((self.sampler.net,))}
@@ -99,17 +106,11 @@ class MaximumLikelihoodOverCodes(Family):
     def networks(self) -> tuple[nn.Module, ...]:
         return tuple(self.sampler.net.blocks)
 
-    def losses(self, player: str, x_BCS: Tensor, given: Given, at: At, noise: torch.Generator | None = None) -> Losses:
-        nats_BP = self._surprise(x_BCS, given, noise)
+    def losses(self, player: str, x: Tensor, given: Given, at: At, noise: torch.Generator | None = None) -> Losses:
+        """`x`: pictures (B, C, *S), or their codes (B, P)."""
+        nats_BP = self.sampler.surprise(x, given, noise)
         return Losses({"likelihood": nats_BP.mean(1)} | self.anchor(self.sampler.net), {"nats": nats_BP.detach().mean(1)})
 
-    def _surprise(self, x_BCS: Tensor, given: Given, noise: torch.Generator | None = None) -> Tensor:
-        """-log p of each code (B, P), among codes alone."""
-        tok_BL = self.sampler.read(x_BCS, given)
-        logit_BPK = self.sampler.net(tok_BL[:, :-1], noise=noise)[:, :, self.sampler.first :]
-        wanted_BP = tok_BL[:, 1:] - self.sampler.first
-        return F.cross_entropy(logit_BPK.flatten(0, 1), wanted_BP.flatten(), reduction="none").view(wanted_BP.shape)
-
-    def familiarity(self, x_BCS: Tensor, given: Given) -> Tensor:
+    def familiarity(self, x: Tensor, given: Given) -> Tensor:
         """log p of its codes."""
-        return -self._surprise(x_BCS, given).sum(1)
+        return -self.sampler.surprise(x, given).sum(1)

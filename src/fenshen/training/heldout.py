@@ -1,4 +1,4 @@
-"""Watches a run of words by what it has never seen: how surprised it is by held-out text, the best it ever was, and when to stop.
+"""Watches a run of words, or of codes, by what it has never seen: how surprised it is by it, the best it ever was, and when to stop.
 
 Prechelt 1998, "Early stopping - but when?". A network of words that goes on too long knows its text by heart, and every sentence of it
 comes out again.
@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fenshen.data import Texts
+from fenshen.data import Dataset, Texts
+from fenshen.families.overcodes import CodeWriter
 from fenshen.families.writer import Writer
 from fenshen.lang import Said, said
 from fenshen.measure.bleu import self_bleu, words
@@ -29,7 +30,7 @@ from fenshen.training.wording import tokens_per_row
 LOOKS = 40
 COST = 0.05  # Of the time of training, at most; to be surprised takes a third of what it takes to learn.
 MOST = 16_384  # Tokens that are looked at during training; all of them when it is over.
-ROWS = 32  # Stretches read at once.
+ROWS, PICTURES = 32, 64  # Stretches, and codes of pictures, read at once.
 IMPATIENCE = 2  # Looks in which a critic does harm, before training ends.
 PATIENCE = 6  # Looks without a new best one, before training ends.
 WORSE = 0.01  # By how much, in nats, the last one is worse than the best one then.
@@ -39,7 +40,7 @@ MORE_ALIKE = 0.05  # By so much it may rise beside a critic.
 
 @dataclass(frozen=True)
 class Surprise:
-    """`nats` of all `tokens` of some documents together, each one's closing END among them, and their `bytes` of UTF-8."""
+    """`nats` of all `tokens` of some documents together, each one's closing END among them, and their `bytes` of UTF-8; of codes there are none."""
 
     nats: float
     tokens: int
@@ -85,6 +86,13 @@ def read_through(writer: Writer, texts: Texts, indices: np.ndarray, device: torc
     return Surprise(nats, sum(part.end - part.new for part in parts), int(texts.bytes_N[indices].sum()))
 
 
+def amount(trainer: Trainer) -> tuple[int, float]:
+    """Held-out tokens, or codes, and how many of them a row of training has in the mean."""
+    if isinstance(trainer.dataset, Dataset):
+        return len(trainer.dataset.held_out) * trainer.sampler.latent, trainer.sampler.latent
+    return int(trainer.dataset.lengths[trainer.dataset.held_out].sum()), tokens_per_row(trainer.recipe, trainer.dataset)
+
+
 def beginning(trainer: Trainer) -> Surprise:
     """How surprised a run of words is by held-out text, as it stands, going by as much of it as a look does."""
     assert isinstance(trainer.averaged, Writer) and isinstance(trainer.dataset, Texts)
@@ -113,13 +121,30 @@ def _tokens(texts: Texts, rows: list[Stretch]) -> np.ndarray:
     return tok_BL
 
 
+@torch.no_grad()
+def read_codes(writer: CodeWriter, dataset: Dataset, device: torch.device | str, most: int | None = None) -> Surprise:
+    """How surprised `writer` is by the codes of held-out pictures, or by about `most` of them."""
+    assert dataset.codes is not None
+    chosen = dataset.held_out
+    if most is not None:
+        count = max(1, min(len(chosen), most // writer.latent))
+        chosen = chosen[np.linspace(0, len(chosen) - 1, count).round().astype(int)]
+    nats = 0.0
+    for part in np.array_split(chosen, -(-len(chosen) // PICTURES)):
+        code_BP = torch.from_numpy(dataset.codes[part].astype(np.int64)).to(device)
+        given = {"label": torch.from_numpy(dataset.labels[part]).to(device)} if writer.classes and dataset.labels is not None else {}
+        nats += float(writer.surprise(code_BP, given).double().sum())
+    return Surprise(nats, len(chosen) * writer.latent, 0)
+
+
 class HeldOut:
     """Hears of every step of `trainer`, as the autopilot does of one that makes pictures; `say` gets each action as a sentence."""
 
     def __init__(self, trainer: Trainer, say: Callable[[Event], None]):
-        assert trainer.recipe.train.kimg and isinstance(trainer.dataset, Texts)
-        self.trainer, self.texts, self.say = trainer, trainer.dataset, say
-        least = min(MOST, int(self.texts.lengths[self.texts.held_out].sum())) / 3 / COST / tokens_per_row(trainer.recipe, self.texts)
+        assert trainer.recipe.train.kimg
+        self.trainer, self.dataset, self.say = trainer, trainer.dataset, say
+        count, per_row = amount(trainer)
+        least = min(MOST, count) / 3 / COST / per_row
         self.every = max(trainer.recipe.train.kimg / LOOKS, least / 1000)
         self.next_look = self.every
         self.events: list[Event] = []
@@ -154,6 +179,8 @@ class HeldOut:
         elif not self._tolerance and nats > self.seen[self._best][1] + WORSE and self._since_best >= PATIENCE:
             self.goal_met = True
             text = "held-out text has become no likelier since {kimg} kimg: training ends, before it knows its text by heart"
+            if isinstance(self.dataset, Dataset):
+                text = "held-out pictures have become no likelier since {kimg} kimg: training ends, before it knows its pictures by heart"
             self._note(said(text, kimg=self._best_kimg))
 
     @property
@@ -181,14 +208,18 @@ class HeldOut:
     def _alike(self) -> float:
         """Self-BLEU of what it writes now."""
         writer = self.trainer.averaged
-        assert isinstance(writer, Writer)
+        assert isinstance(writer, Writer) and isinstance(self.dataset, Texts)
         telling = Telling(WRITTEN, self.trainer.recipe.train.seed, tokens=writer.space.size[0])
-        texts = [words(self.texts.alphabet.decode(ids)) for ids in narrate(writer, telling, str(self.trainer.device))]
+        texts = [words(self.dataset.alphabet.decode(ids)) for ids in narrate(writer, telling, str(self.trainer.device))]
         return self_bleu(texts, GRAM)[GRAM]
 
     def _surprise(self, most: int | None = None) -> Surprise:
-        assert isinstance(self.trainer.averaged, Writer)
-        return read_through(self.trainer.averaged, self.texts, self.texts.held_out, self.trainer.device, most)
+        writer, dataset = self.trainer.averaged, self.dataset
+        if isinstance(dataset, Dataset):
+            assert isinstance(writer, CodeWriter)
+            return read_codes(writer, dataset, self.trainer.device, most)
+        assert isinstance(writer, Writer)
+        return read_through(writer, dataset, dataset.held_out, self.trainer.device, most)
 
     def _note(self, done: Said) -> None:
         self.events.append(Event(self._kimg, None, done))
@@ -197,7 +228,7 @@ class HeldOut:
     def numbers(self) -> dict[str, float]:
         """What the last look saw, for the log and its curves; over all held-out text when training is over."""
         if self.whole is not None:
-            return {"held_out/nats": self.whole.per_token, "held_out/bits_per_byte": self.whole.bits_per_byte}
+            return {"held_out/nats": self.whole.per_token} | ({"held_out/bits_per_byte": self.whole.bits_per_byte} if self.whole.bytes else {})
         if not self.seen:
             return {}
         return {"held_out/nats": self.seen[-1][1]} | ({"held_out/self_bleu": self.seen[-1][2]} if self._tolerance else {})
@@ -211,7 +242,10 @@ class HeldOut:
         self.trainer.averaged.load_state_dict(kept or last)
         self.whole = self._surprise()
         if kept is not None:
-            self._note(said("kept the weights of {kimg} kimg: held-out text was likeliest then", kimg=self._best_kimg))
+            text = "kept the weights of {kimg} kimg: held-out text was likeliest then"
+            if isinstance(self.dataset, Dataset):
+                text = "kept the weights of {kimg} kimg: held-out pictures were likeliest then"
+            self._note(said(text, kimg=self._best_kimg))
         return kept
 
     def state(self) -> tuple[Tensors, dict[str, Any]]:

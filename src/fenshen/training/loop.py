@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ from fenshen.families.build import build
 from fenshen.families.gan import GAN
 from fenshen.generate import Order, generate
 from fenshen.media.augment import Adaptive, classic
-from fenshen.recipe import Augment, Recipe, Writing
+from fenshen.recipe import Augment, OverCodes, Recipe, Writing
 from fenshen.run import Made, Tensors, Written
 from fenshen.schedules import averaging_weight, burn_in
 from fenshen.training.adapting import Origin, Replayed, anchored
@@ -118,6 +118,8 @@ class Trainer:
             model = self.recipe.model
             assert isinstance(model, Writing) and model.rows and model.context
             return Windows(dataset, indices, model.context, model.rows, self.batch, self.recipe.train.seed, self.device)
+        if isinstance(self.recipe.model, OverCodes) and dataset.codes is not None:
+            dataset = replace(dataset, pictures=dataset.codes)
         return Batches(dataset, indices, self.batch, self.recipe.train.seed, self.device)
 
     @property
@@ -231,6 +233,8 @@ class Trainer:
         if isinstance(self.data, Windows):
             assert labels is not None
             return x_BHWC, {"length": labels}
+        if x_BHWC.dim() == 2:  # Codes.
+            return x_BHWC.long(), self._given(labels)
         return classic(self.batch, self.recipe.data.augment, self.noise[0])(self._read(x_BHWC)), self._given(labels)
 
     def _read(self, x_BHWC: Tensor) -> Tensor:

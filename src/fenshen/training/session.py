@@ -22,6 +22,7 @@ from fenshen.recipe import OverCodes, Pretrained, Recipe, Restoring, Wording
 from fenshen.run import Made, RunFolder, Written, read_tensors, write_atomically, write_tensors
 from fenshen.training.adapting import Origin, begin
 from fenshen.training.autopilot import Autopilot, Event
+from fenshen.training.codecs import with_codes
 from fenshen.training.examine import Examiner, encoder_of
 from fenshen.training.heldout import HeldOut, beginning
 from fenshen.training.journal import Journal
@@ -136,7 +137,7 @@ def make_plan(recipe: Recipe, watcher: Watcher) -> Plan:
     recipe = complete(recipe, dataset, device)
     if recipe.model.groups:
         watcher.said(tr("finding {count} groups in the unlabelled pictures, to tell the model which it makes", count=recipe.model.groups))
-    dataset = dataset if isinstance(dataset, Texts) else told_data(recipe, dataset)
+    dataset = dataset if isinstance(dataset, Texts) else with_codes(recipe, told_data(recipe, dataset), None, device, watcher.said)
     made = describe(recipe, dataset)
     memory = check_memory(recipe, made, device)
     with enough_memory(recipe):
@@ -208,6 +209,8 @@ def autopilot(plan: Plan, run: RunFolder, trainer: Trainer, watcher: Watcher) ->
 
     if isinstance(plan.dataset, Texts):
         return HeldOut(trainer, say) if len(plan.dataset.held_out) else None
+    if plan.dataset.codes is not None and len(plan.dataset.held_out) and plan.recipe.autopilot.until is None:
+        return HeldOut(trainer, say)
     if isinstance(plan.recipe.model, Restoring):
         return Autopilot(trainer, None, safe_recipe(plan), say)
     seen = replace(plan.dataset, labels=None, classes=()) if grouped(plan.made) else plan.dataset  # As `fenshen evaluate` will see it.
@@ -257,6 +260,7 @@ def resume(run: RunFolder, watcher: Watcher, stop: Stop) -> RunFolder:
         dataset = replace(dataset, labels=groups["groups"].numpy(), classes=tuple(found["classes"]))
     else:
         dataset = dataset if isinstance(dataset, Texts) else told_data(recipe, dataset)
+    dataset = dataset if isinstance(dataset, Texts) else with_codes(recipe, dataset, run, device, watcher.said)
     made = describe(recipe, dataset)
     tensors, header = read_tensors(run.state)
     origin = Origin.read(run)
