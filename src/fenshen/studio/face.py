@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 from collections.abc import Callable, Iterator
@@ -34,14 +35,14 @@ class Face:
 
             @functools.wraps(handler)
             def told(*values: Any, **named: Any) -> Iterator[Any]:
-                parts = handler(*values, **named)
-                while True:
-                    with self._in_words():  # Entered anew for each part: between them gradio may change the thread.
-                        try:
-                            part = next(parts)
-                        except StopIteration:
-                            return
-                    yield part
+                with contextlib.closing(handler(*values, **named)) as parts:  # Closed when the page is, whatever gradio forgets.
+                    while True:
+                        with self._in_words():  # Entered anew for each part: between them gradio may change the thread.
+                            try:
+                                part = next(parts)
+                            except StopIteration:
+                                return
+                        yield part
 
             return told
 

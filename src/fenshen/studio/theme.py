@@ -38,6 +38,7 @@ def theme() -> gr.themes.Base:
         block_info_text_color="*neutral_600", block_info_text_color_dark="#a6abb2",
         block_shadow="none", input_shadow="none", input_shadow_focus="none",
         input_background_fill="#ffffff", input_background_fill_dark="*neutral_950",
+        input_border_width="1px", input_border_width_dark="1px",
         input_border_color="*neutral_400", input_border_color_dark="#6b7077",
         input_border_color_focus="*primary_600", input_border_color_focus_dark="*primary_400",
         button_primary_background_fill="*primary_600", button_primary_background_fill_hover="*primary_700",
