@@ -12,6 +12,8 @@ temperatures is from Language GANs Falling Short (Caccia et al. 2020).
 from __future__ import annotations
 
 import argparse
+import json
+import math
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -20,15 +22,15 @@ import numpy as np
 from record import record
 
 import fenshen.api
-from fenshen.evaluate.charts import Axis, element, joined, number
+from fenshen.evaluate.charts import Axis, element, joined
 from fenshen.measure.bleu import bleu, self_bleu, words
 from fenshen.recipe import TextGan, set_from_text
 
 LONGEST = 300  # Characters.
-JUDGED = 3  # The critic chooses one of so many.
-WIDTH, HEIGHT, EDGE = 640, 480, 60
-COLORS = ("#0062a3", "#b34700", "#00735a", "#8b3f86", "#565c64", "#a08000")
-Point = tuple[str, str, float, float]  # Contender, temperature, self-BLEU and BLEU.
+JUDGED = (2, 5, 10)  # The critic chooses one of so many.
+WIDTH, HEIGHT, EDGE = 720, 520, 64
+COLORS = ("#1b1b1b", "#0062a3", "#b34700", "#00735a", "#8b3f86", "#a08000", "#c03050")
+Row = tuple[str, str, dict[str, float]]  # Contender, temperature or what else was varied, measures.
 
 
 def measured(made: list[str], test: list[list[str]]) -> dict[str, float]:
@@ -51,9 +53,23 @@ def contenders(options: argparse.Namespace) -> Iterator[tuple[str, fenshen.Run]]
         )
 
 
-def plot(points: list[Point]) -> str:
-    """BLEU-4 upward, self-BLEU-4 to the right, a line per contender through its temperatures."""
-    x_axis, y_axis = (Axis.over([point[place] for point in points]) for place in (2, 3))
+def rows_of(name: str, run: fenshen.Run, options: argparse.Namespace, test: list[list[str]]) -> Iterator[Row]:
+    """What it writes at each temperature, and what its critic chooses, if it has one."""
+    wishes = [(name, temperature, {"temperature": float(temperature)}) for temperature in options.temperatures.split(",")]
+    if isinstance(run.recipe.model, TextGan):
+        wishes += [(f"{name}, judged", f"1 of {count}", {"keep": 1 / count}) for count in JUDGED]
+    for contender, told, wish in wishes:
+        texts = run.write(options.count, seed=options.seed, max_chars=LONGEST, **wish).texts
+        row = contender, told, measured([text for text in texts if text.strip()], test)
+        print(row, flush=True)
+        yield row
+
+
+def plot(rows: list[Row], n: int = 4) -> str:
+    """BLEU-n upward, self-BLEU-n to the right, a line per contender through its temperatures."""
+    points = [(name, told, values[f"self_bleu_{n}"], values[f"bleu_{n}"]) for name, told, values in rows]
+    spans = [[float(point[place]) for point in points] for place in (2, 3)]
+    x_axis, y_axis = (Axis(math.floor(20 * min(span)) / 20, math.ceil(20 * max(span)) / 20) for span in spans)
 
     def at(x: float, y: float) -> tuple[float, float]:
         return EDGE + x_axis.at(x) * (WIDTH - 2 * EDGE), HEIGHT - EDGE - y_axis.at(y) * (HEIGHT - 2 * EDGE)
@@ -61,22 +77,33 @@ def plot(points: list[Point]) -> str:
     parts = [element("rect", x=0, y=0, width=WIDTH, height=HEIGHT, fill="#fff")]
     for tick in x_axis.ticks():
         x, y = at(tick, y_axis.low)
-        parts.append(element("text", number(tick), x=x, y=y + 18, text_anchor="middle"))
+        parts.append(element("text", f"{tick:.2f}", x=x, y=y + 18, text_anchor="middle"))
     for tick in y_axis.ticks():
         x, y = at(x_axis.low, tick)
-        parts += [element("text", number(tick), x=x - 8, y=y + 4, text_anchor="end"),
+        parts += [element("text", f"{tick:.2f}", x=x - 8, y=y + 4, text_anchor="end"),
                   element("line", x1=EDGE, x2=WIDTH - EDGE, y1=y, y2=y, stroke="#e3e3de")]  # fmt: skip
     for place, name in enumerate(dict.fromkeys(point[0] for point in points)):
         color, own = COLORS[place % len(COLORS)], [point for point in points if point[0] == name]
         spots = [at(point[2], point[3]) for point in own]
         parts.append(element("polyline", points=" ".join(f"{x:.1f},{y:.1f}" for x, y in spots), fill="none", stroke=color, stroke_width=1.5))
         for (x, y), point in zip(spots, own, strict=True):
+            left = place % 2  # Labels of neighbors on both sides of the lines.
             parts += [element("circle", cx=x, cy=y, r=6 if name == "real" else 3.5, fill=color),
-                      element("text", point[1], x=x + 7, y=y - 5, fill=color, font_size=10)]  # fmt: skip
-        parts.append(element("text", name, x=EDGE + 10, y=EDGE + 16 * place, fill=color, font_weight=600))
-    parts += [element("text", "self-BLEU-4: sameness", x=WIDTH / 2, y=HEIGHT - 16, text_anchor="middle"),
-              element("text", "BLEU-4: likeness to real texts", x=EDGE - 40, y=EDGE - 20)]  # fmt: skip
+                      element("text", point[1], x=x + (-7 if left else 7), y=y + (-4 if left else 10), fill=color, font_size=9,
+                              text_anchor="end" if left else "start")]  # fmt: skip
+        parts.append(element("text", name, x=EDGE + 14, y=EDGE + 14 + 16 * place, fill=color, font_weight=600))
+    parts += [element("text", f"self-BLEU-{n}: sameness", x=WIDTH / 2, y=HEIGHT - 18, text_anchor="middle"),
+              element("text", f"BLEU-{n}: likeness to real texts", x=EDGE - 40, y=EDGE - 28)]  # fmt: skip
     return element("svg", joined(parts), xmlns="http://www.w3.org/2000/svg", viewBox=f"0 0 {WIDTH} {HEIGHT}", font_family="sans-serif", font_size=12)
+
+
+def keep(rows: list[Row], path: Path) -> list[Row]:
+    """Writes them to `path`, and returns them among the contenders that it already had."""
+    names = {name for name, _, _ in rows}
+    before = [tuple(row) for row in json.loads(path.read_text("utf-8"))] if path.exists() else []
+    everything = [*rows[:1], *(row for row in before if row[0] not in names), *rows[1:]]
+    path.write_text(json.dumps(everything), "utf-8")
+    return everything
 
 
 def main() -> None:
@@ -93,28 +120,22 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--quiet", action="store_true", help="do not append to history.jsonl")
     options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
     real, test = ([line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()] for path in (options.train, options.test))
     reference = [words(text) for text in test]
     chosen = [real[place] for place in np.random.default_rng(options.seed).permutation(len(real))[: options.count]]
-    rows = [("real", "", measured(chosen, reference))]
+    rows: list[Row] = [("real", "", measured(chosen, reference))]
     for name, run in contenders(options):
-        for temperature in options.temperatures.split(","):
-            texts = run.write(options.count, seed=options.seed, temperature=float(temperature), max_chars=LONGEST).texts
-            rows.append((name, temperature, measured([text for text in texts if text.strip()], reference)))
-            print(rows[-1], flush=True)
-        if isinstance(run.recipe.model, TextGan):
-            texts = run.write(options.count, seed=options.seed, max_chars=LONGEST, keep=1 / JUDGED).texts
-            rows.append((f"{name}, judged", f"1, best of {JUDGED}", measured([text for text in texts if text.strip()], reference)))
-            print(rows[-1], flush=True)
-    for name, temperature, values in rows:
-        line = {"benchmark": "captions", "date": f"{date.today()}", "contender": name, "temperature": temperature, "count": options.count}
-        record(line | {"minutes": options.minutes} | values, options.quiet)
+        minutes = round(run.log()[-1]["seconds"] / 60, 1)
+        for row in rows_of(name, run, options, reference):
+            rows.append(row)
+            line = {"benchmark": "captions", "date": f"{date.today()}", "contender": row[0], "temperature": row[1], "count": options.count}
+            record(line | {"minutes": minutes} | row[2], options.quiet)
+    rows = keep(rows, options.out / "rows.json")
     print("| | temperature | BLEU-2 | 3 | 4 | 5 | self-BLEU-2 | 3 | 4 | 5 |\n|---|---|---|---|---|---|---|---|---|---|")
-    for name, temperature, values in rows:
-        print(f"| {name} | {temperature} | " + " | ".join(f"{value:.3f}" for value in values.values()) + " |")
-    options.out.mkdir(parents=True, exist_ok=True)
-    points = [(name, temperature, values["self_bleu_4"], values["bleu_4"]) for name, temperature, values in rows]
-    (options.out / "captions.svg").write_text(plot(points), "utf-8")
+    for name, told, values in rows:
+        print(f"| {name} | {told} | " + " | ".join(f"{value:.3f}" for value in values.values()) + " |")
+    (options.out / "captions.svg").write_text(plot(rows), "utf-8")
 
 
 if __name__ == "__main__":

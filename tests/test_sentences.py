@@ -14,7 +14,7 @@ from test_training import StopAfter
 from written import sentence
 
 import fenshen
-from fenshen.errors import RecipeError
+from fenshen.errors import RecipeError, RunFolderError
 from fenshen.evaluate.critic import text_gate
 from fenshen.run import RunFolder, read_tensors
 from fenshen.training import judging, probe, session
@@ -59,6 +59,8 @@ def test_a_latent_is_written_from_and_a_critic_chooses(run: fenshen.Run, here: C
         same = run.write(3, like=[sentence(1, 5)], far=0.0, temperature=0.0).texts
         assert len(set(same)) == 1 and len(run.write(3, like=[sentence(1, 5), sentence(2, 5)], temperature=0.0).texts) == 3
         assert here(0, "generate", run.path, "--like", sentence(1, 5), "--count", "2", "--max-chars", "20", "--no-stream").count("――") > 2
+        with pytest.raises(RunFolderError, match="--like"):
+            run.interpolate(0, 1)
         with pytest.raises(RecipeError, match="no critic"):
             run.write(2, keep=0.5)
         return

@@ -237,6 +237,9 @@ class RunFolder:
     def load_sampler(self, device: str = "cpu") -> tuple[Sampler, Made, dict[str, Any]]:
         """The averaged generator of pictures, ready to sample; executes nothing from the file. RunFolderError for a run of words."""
         sampler, made, header = self.load(device)
+        if isinstance(sampler, Writer) and sampler.latent:
+            text = "{run} makes words, and this works with pictures: fenshen generate {run} --like TEXT --like TEXT goes from one text to the other"
+            raise RunFolderError(text, run=self.path.name)
         if not isinstance(sampler, Sampler) or not isinstance(made, Made):
             raise RunFolderError("{run} makes words, and this works with pictures: name another run", run=self.path.name)
         return sampler, made, header

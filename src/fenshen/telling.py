@@ -74,8 +74,8 @@ class Author:
         tok_NL = torch.tensor([[*row, *[END] * (max(map(len, rows)) - len(row))] for row in rows], device=self.device)
         stop_ND = self.writer.guess(tok_NL, length_N)
         if len(texts) == 1:
-            noise_BD = noise(seed, range(count), self.writer.latent)[0].to(self.device)
-            return math.sqrt(1 - far**2) * stop_ND + far * noise_BD
+            anywhere_BD = self.writer.place(noise(seed, range(count), self.writer.latent)[0].to(self.device))
+            return math.sqrt(1 - far**2) * stop_ND + far * anywhere_BD
         at_B = torch.linspace(0, len(texts) - 1, count, device=self.device)
         first_B = at_B.long().clamp(max=len(texts) - 2)
         return torch.lerp(stop_ND[first_B], stop_ND[first_B + 1], (at_B - first_B)[:, None])

@@ -143,6 +143,11 @@ def test_texts_to_write_from() -> None:
     middle_BD, near_BD, far_BD = (author.near(["abc"], 4, far, seed=1) for far in (0.0, 0.5, 1.0))
     assert torch.equal(middle_BD[0], middle_BD[3]) and not torch.equal(middle_BD, author.near(["cba"], 4, 0.0, seed=1))
     torch.testing.assert_close(near_BD, 0.75**0.5 * middle_BD + 0.5 * far_BD)
+    family.sampler.prior.mean_GKD += 3.0
+    family.sampler.prior.fitted.fill_(True)
+    elsewhere_BD = author.near(["abc"], 4, 1.0, seed=1)  # Anywhere is where it draws from.
+    torch.testing.assert_close(author.near(["abc"], 4, 0.5, seed=1), 0.75**0.5 * middle_BD + 0.5 * elsewhere_BD)
+    assert (elsewhere_BD - far_BD).mean() > 2
     path_BD = author.near(["abc", "defgh", "a"], 5, 0.5, seed=1)
     alone = [author.near([text], 1, 0.0, seed=1)[0] for text in ("abc", "defgh", "a")]
     torch.testing.assert_close(path_BD, torch.stack([alone[0], (alone[0] + alone[1]) / 2, alone[1], (alone[1] + alone[2]) / 2, alone[2]]))

@@ -82,9 +82,12 @@ class TextAutoencoder(Writer):
         hide_BL[:, 0] = False
         return tok_BL.masked_fill(hide_BL, HIDDEN)
 
+    def place(self, z_BD: Tensor) -> Tensor:
+        """The latents that noise stands for, by the prior that was chosen."""
+        return self.prior.place(z_BD, None) if self.wanted == "mixture" else z_BD
+
     def begin(self, z_BD: Tensor, given: Given) -> tuple[Tensor, States]:
-        drawn_BD = self.prior.place(z_BD, None) if self.wanted == "mixture" else z_BD
-        return given.get("latent", drawn_BD), self.decoder.begin()
+        return given["latent"] if "latent" in given else self.place(z_BD), self.decoder.begin()
 
     def read(self, tok_BL: Tensor, memory: tuple[Tensor, States]) -> Tensor:
         h_BD, states = memory
