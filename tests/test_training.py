@@ -110,9 +110,8 @@ def test_run_folder_holds_what_the_docs_say(run: fenshen.Run) -> None:
 
 def test_the_saved_recipe_is_complete(run: fenshen.Run) -> None:
     values = run.recipe.model_dump()
-    of_words = {"unit", "encoding", "text_column", "label_column", "tokens", "vocabulary"}
-    of_words = {"unit", "encoding", "text_column", "label_column", "tokens", "vocabulary"}
-    may_be_none = {"minutes", "lr_critic", "beta2_start", "gamma_end", "start_from"} | of_words | of_words
+    of_words = {"unit", "encoding", "text_column", "label_column", "tokens", "vocabulary", "tokenizer"}
+    may_be_none = {"minutes", "lr_critic", "beta2_start", "gamma_end", "start_from"} | of_words
     missing = [k for section in (values["data"], values["model"], values["model"]["penalty"], values["train"])
                for k, v in section.items() if v is None and k not in may_be_none]  # fmt: skip
     assert not missing
@@ -304,7 +303,7 @@ def test_a_compiler_is_tried_on_cuda_for_long_trainings_alone() -> None:
     recipe = Recipe().set({"model.family": "vae", "train.batch": 100, "train.minutes": 10})
 
     def tried(changes: dict, device: str = "cuda", networks: tuple = (torch.nn.Linear(1, 1),)) -> bool:
-        trainer = SimpleNamespace(device=torch.device(device), family=SimpleNamespace(networks=lambda: networks))
+        trainer = SimpleNamespace(device=torch.device(device), family=SimpleNamespace(networks=lambda: networks), dataset=None)
         return worth_compiling(recipe.set(changes), trainer, 0.1)
 
     assert tried({}) and not tried({"train.minutes": 3})

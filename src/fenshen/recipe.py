@@ -330,7 +330,7 @@ class Train(Section):
     beta2: Annotated[float, Field(gt=0, lt=1)] | None = Field(None, description="Adam's; derived: 0.99 against a critic, else 0.999")
     beta2_start: Annotated[float, Field(gt=0, lt=1)] | None = Field(None, description="β2 at the start of the burn-in")
     burn_in: Fraction = Field(0.2, description="part of the plan over which γ, β2, learning rate and augmentation move by cosine")
-    weight_decay: NotNegative = 0.0
+    weight_decay: NotNegative | None = Field(None, description="derived: 0; of a transformer of words more, the more weights it has for its text")
     clip_norm: NotNegative = Field(0.0, description="largest gradient norm per player; 0: off")
     clip_value: NotNegative = Field(0.0, description="largest gradient value; 0: off")
     ema_half_life_kimg: NotNegative | None = Field(None, description="half-life of the averaged weights; derived from the plan")
@@ -348,7 +348,9 @@ class Train(Section):
         None, description="parts of a batch computed side by side, which share the threads; the probe chooses"
     )
     compile: bool | None = Field(None, description="torch.compile; the probe chooses on CUDA, off elsewhere")
-    ticks: Annotated[int, Field(ge=1, le=1000)] = Field(20, description="how many times per run samples and a save are written")
+    ticks: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+        None, description="how many times per run samples and a save are written; derived: 20, in a short training fewer"
+    )
 
 
 class Autopilot(Section):

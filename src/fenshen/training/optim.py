@@ -13,13 +13,13 @@ from fenshen.schedules import annealed, burn_in
 def make_optimizer(train: Train, player: Player, name: str) -> torch.optim.Optimizer:
     """Adam, AdamW or RMSprop over a player's weights; fused where there is a fused kernel."""
     assert train.lr and train.beta1 is not None and train.beta2 is not None
-    parameters = player.parameters()
+    parameters, decay = player.parameters(), train.weight_decay or 0.0
     lr = (train.lr_critic or train.lr) if name == "critic" else train.lr
     if train.optimizer == "rmsprop":
-        return torch.optim.RMSprop(parameters, lr, weight_decay=train.weight_decay)
+        return torch.optim.RMSprop(parameters, lr, weight_decay=decay)
     kind = torch.optim.AdamW if train.optimizer == "adamw" else torch.optim.Adam
     fused = all(p.device.type in ("cpu", "cuda") for p in parameters)
-    return kind(parameters, lr, (train.beta1, train.beta2), eps=1e-8, weight_decay=train.weight_decay, fused=fused)
+    return kind(parameters, lr, (train.beta1, train.beta2), eps=1e-8, weight_decay=decay, fused=fused)
 
 
 def schedule(optimizer: torch.optim.Optimizer, train: Train, name: str, at: At) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +15,7 @@ from fenshen.recipe import Adversary, Autoencoding, Gan, Model, OverCodes, Recip
 from fenshen.run import Made, Written
 from fenshen.training.codecs import complete_codes
 from fenshen.training.material import Material
-from fenshen.training.wording import complete_words, describe_words
+from fenshen.training.wording import complete_words, describe_words, enough_rows
 
 CHANNELS = {"gray": 1, "colour": 3, "alpha": 4}
 SMALL_SET = 10_000
@@ -91,6 +92,7 @@ def complete(recipe: Recipe, dataset: Material, device: torch.device) -> Recipe:
         "train.batch": batch,
         "train.optimizer": train.optimizer or ("rmsprop" if wgan else "adam"),
         "train.lr": train.lr or default_lr(recipe, dataset.resolution),
+        "train.weight_decay": train.weight_decay or 0.0,
         "train.beta1": (0.0 if adversarial else 0.9) if train.beta1 is None else train.beta1,
         "train.beta2": (0.99 if adversarial else 0.999) if train.beta2 is None else train.beta2,
         "train.augmentation": default_augmentation(model, count) if train.augmentation == "auto" else train.augmentation,
@@ -122,6 +124,11 @@ def _adversary(model: Adversary, resolution: int, batch: int) -> dict[str, Any]:
         "model.critic_steps": model.critic_steps or (5 if model.objective in ("wgan", "wgan-gp") else 1),
         "model.clip_weights": (0.01 if model.objective == "wgan" else 0.0) if model.clip_weights is None else model.clip_weights,
     }
+
+
+def enough_kimg(recipe: Recipe, dataset: Material) -> float:
+    """Of a complete recipe: how long a plan may be that has only a time to end at. Pictures have no such limit."""
+    return enough_rows(recipe, dataset) / 1000 if isinstance(dataset, Texts) else math.inf
 
 
 def backward_twice(recipe: Recipe) -> bool:

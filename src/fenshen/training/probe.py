@@ -19,7 +19,7 @@ from fenshen.recipe import Adversary, Penalty, Recipe, Writing
 from fenshen.run import Made, Written
 from fenshen.training.loop import Trainer
 from fenshen.training.material import Material
-from fenshen.training.plan import backward_twice
+from fenshen.training.plan import backward_twice, enough_kimg
 
 SECONDS = 10.0
 LATER = 3  # Steps that are timed of a later stage.
@@ -158,8 +158,8 @@ def worth_compiling(recipe: Recipe, trainer: Trainer, seconds_per_step: float) -
     train, rate = recipe.train, recipe.pictures_per_step / seconds_per_step
     if trainer.device.type != "cuda" or train.compile is not None or backward_twice(recipe) or not trainer.family.networks():
         return False
-    limits = [60 * train.minutes if train.minutes else math.inf, 1000 * train.kimg / rate if train.kimg else math.inf]
-    return min(limits) >= COMPILED_FROM
+    kimg = train.kimg or enough_kimg(recipe, trainer.dataset)
+    return min(60 * train.minutes if train.minutes else math.inf, 1000 * kimg / rate) >= COMPILED_FROM
 
 
 def _compiled(recipe: Recipe, best: _Trial, made: Made | Written, dataset: Material) -> _Trial | None:

@@ -29,7 +29,7 @@ from fenshen.training.journal import Journal
 from fenshen.training.judging import train_judge
 from fenshen.training.loop import Report, Trainer
 from fenshen.training.material import Material, data_record, material
-from fenshen.training.plan import complete, describe, pick_device, told_data
+from fenshen.training.plan import complete, describe, enough_kimg, pick_device, told_data
 from fenshen.training.probe import Probed, check_memory, probe
 from fenshen.training.transfer import start_from, take_weights
 
@@ -38,6 +38,7 @@ HURRY_FROM = 0.75
 SAFE = ("network", "size", "latent", "codes", "condition", "groups", "likelihood", "sigma", "prior", "task", "factor", "depth", "distance")
 
 LOOK_EVERY = 16
+TICK_SECONDS = 5.0
 SAVE_SECONDS = 120.0
 MARGIN = 1.15
 CHECKED_AT, WORTHWHILE = 0.15, 1.1  # Part of the minutes after which the plan is looked at again; how much longer it would have to be.
@@ -143,8 +144,9 @@ def make_plan(recipe: Recipe, watcher: Watcher) -> Plan:
     with enough_memory(recipe):
         probed = probe(recipe, made, dataset, device)
     by_clock, wished = recipe.train.kimg is None, recipe.train.ema_half_life_kimg
-    recipe = probed.recipe if recipe.train.kimg else probed.recipe.set({"train.kimg": planned_kimg(recipe, probed)})
+    recipe = probed.recipe if recipe.train.kimg else probed.recipe.set({"train.kimg": _affordable(recipe, dataset, probed, watcher)})
     recipe = recipe.set({"train.ema_half_life_kimg": default_half_life(recipe) if wished is None else wished})
+    recipe = recipe.set({"train.ticks": recipe.train.ticks or default_ticks(recipe, probed)})
     trainer = Trainer(recipe, made, dataset, torch.device("cpu"))
     parameters = {name: sum(p.numel() for p in player.parameters()) for name, player in trainer.players.items()}
     return Plan(recipe, made, dataset, device, probed, memory, parameters, origin, by_clock)
@@ -154,6 +156,23 @@ def planned_kimg(recipe: Recipe, probed: Probed) -> float:
     """What fits into the minutes, and a little more: if that is too much, the clock anneals the end and stops the run."""
     assert recipe.train.minutes
     return round(max(0.064, MARGIN * recipe.train.minutes * 60 * probed.pictures_per_second / 1000), 3)
+
+
+def _affordable(recipe: Recipe, dataset: Material, probed: Probed, watcher: Watcher) -> float:
+    """The kimg of a plan in minutes: no more than make sense."""
+    fitting, enough = planned_kimg(recipe, probed), enough_kimg(recipe, dataset)
+    if fitting <= enough:
+        return fitting
+    text = "{kimg} kimg are enough for this much text and a network of this size, and take less than the time there is; --kimg N wants more"
+    watcher.said(tr(text, kimg=f"{enough:.1f}"))
+    return round(enough, 3)
+
+
+def default_ticks(recipe: Recipe, probed: Probed) -> int:
+    """Twenty, but at least some seconds apart; four in any case."""
+    assert recipe.train.kimg
+    seconds = min(1000 * recipe.train.kimg / probed.pictures_per_second, 60 * recipe.train.minutes if recipe.train.minutes else math.inf)
+    return max(4, min(20, round(seconds / TICK_SECONDS)))
 
 
 def default_half_life(recipe: Recipe) -> float:
@@ -291,7 +310,7 @@ class Session:
 
     def train(self) -> RunFolder:
         recipe, trainer = self.plan.recipe, self.trainer
-        assert recipe.train.kimg
+        assert recipe.train.kimg and recipe.train.ticks
         journal, self.judge = Journal(self.run, trainer), dict[str, float]()
         self.began, self.seconds_before, self.saved = time.monotonic(), self.seconds, time.monotonic()
         self.watcher.started(self.plan, self.run)
@@ -333,7 +352,8 @@ class Session:
         recipe, probed = self.plan.recipe, self.plan.probed
         assert recipe.train.kimg and recipe.train.minutes
         done = probed.seconds_of(self.trainer.shown / 1000 / recipe.train.kimg) / probed.seconds_per_step  # Of the plan, in time.
-        fitting = round(MARGIN * recipe.train.minutes * 60 * done * recipe.train.kimg / (time.monotonic() - self.began), 3)
+        fitting = MARGIN * recipe.train.minutes * 60 * done * recipe.train.kimg / (time.monotonic() - self.began)
+        fitting = round(min(fitting, enough_kimg(recipe, self.plan.dataset)), 3)
         if fitting > WORTHWHILE * recipe.train.kimg:
             recipe = recipe.set({"train.kimg": fitting})
             write_atomically(self.run.path / "recipe.toml", recipe.toml().encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,11 @@ LONG_MINUTES = 20.0
 LONGEST_ROW = 256  # Tokens up to which nearly every document must be, so that each gets a row of its own.
 NEARLY = 0.99
 STEP_TOKENS = {"cpu": 2048, "cuda": 16_384, "mps": 8192}
+LEAST_STEP_TOKENS, EPOCH_STEPS = 2048, 128  # With little text, steps are smaller, so that there are about so many in an epoch.
+HEART = 4.0  # Weights per token of text from which on a network learns its text by heart rather than its language.
+DECAY = 0.1  # Weight decay per weight per token, between this much and ten times as much.
+EPOCHS, MOST_EPOCHS = 45.0, 40.0  # Times that a text is worth reading with one weight per token; by the root fewer with more of them.
+LEAST_STEPS = 1000
 CRITIC_LR = 5e-4  # Slower than the writer, who has had time to learn when the critic begins.
 LITTLE, MUCH = 2_000_000, 20_000_000  # Tokens of text, of which the first cannot do without dropout and the last needs none.
 
@@ -36,16 +42,19 @@ def complete_words(recipe: Recipe, texts: Texts, device: torch.device) -> Recipe
     size = model.size or default_size(device, train.minutes)
     rows = model.rows or default_rows(texts)
     context = model.context or min(default_context(texts, size, rows), longest_of(model))
+    networks = _networks(model, size)
+    dense = weights_per_token(recipe.set(networks), texts)
     filled: dict[str, Any] = {
         "data.kind": "words",
-        **_networks(model, size),
+        **networks,
         "model.context": context,
         "model.rows": rows,
-        "model.dropout": default_dropout(model, texts) if model.dropout is None else model.dropout,
+        "model.dropout": default_dropout(model, texts, dense) if model.dropout is None else model.dropout,
         "model.groups": 0,
         "train.batch": train.batch or default_batch(device, texts, context, rows, model.family),
         "train.optimizer": train.optimizer or "adamw",
         "train.lr": train.lr or default_lr(model),
+        "train.weight_decay": (default_decay(dense) if dense else 0.0) if train.weight_decay is None else train.weight_decay,
         "train.beta1": 0.9 if train.beta1 is None else train.beta1,
         "train.beta2": 0.99 if train.beta2 is None else train.beta2,
         "train.augmentation": "off",
@@ -115,10 +124,11 @@ def default_context(texts: Texts, size: Size, rows: str) -> int:
 
 
 def default_batch(device: torch.device, texts: Texts, context: int, rows: str, family: str) -> int:
-    """Rows that have about STEP_TOKENS together; what has more to find out than a likelihood takes smaller steps, and
-    so does what has a large vocabulary."""
+    """Rows that have about STEP_TOKENS together, fewer where the text is short; what has more to find out than a likelihood takes smaller
+    steps, and so does what has a large vocabulary."""
     length = context if rows == "windows" else max(1.0, float(texts.lengths.mean()))
-    wanted = STEP_TOKENS[device.type] / (4 if family in ("textvae", "textgan", "pretrained") else 1)
+    most = max(LEAST_STEP_TOKENS, int(texts.lengths[texts.train].sum()) / EPOCH_STEPS)
+    wanted = min(STEP_TOKENS[device.type], most) / (4 if family in ("textvae", "textgan", "pretrained") else 1)
     return int(max(4, min(512, 2 ** round(np.log2(wanted / length)))))
 
 
@@ -128,9 +138,34 @@ def tokens_per_row(recipe: Recipe, texts: Texts) -> float:
     return recipe.model.context if recipe.model.rows == "windows" else float(np.minimum(texts.lengths, recipe.model.context).mean())
 
 
-def default_dropout(model: Writing, texts: Texts) -> float:
-    """The less text, the more: it will be read many times, by a recurrent network more often."""
+def weights_per_token(recipe: Recipe, texts: Texts) -> float:
+    """Of a transformer of known width and depth: the weights of its layers per token of text. 0 for another network, which was not measured."""
+    model = recipe.model
+    if not isinstance(model, Autoregressive) or model.net != "transformer":
+        return 0.0
+    assert model.width and model.depth
+    return 12 * model.depth * model.width**2 / int(texts.lengths[texts.train].sum())
+
+
+def default_decay(dense: float) -> float:
+    """The decay of a transformer with `dense` weights per token. Kim et al. 2025, "Pre-training under infinite compute": where text is
+    what is short, the best is ten times and more what is usual."""
+    return round(DECAY * min(10.0, max(1.0, dense)), 3)
+
+
+def enough_rows(recipe: Recipe, texts: Texts) -> float:
+    """Of a complete recipe: how many rows are worth reading before held-out text becomes less likely again; infinite where nobody knows."""
+    dense = weights_per_token(recipe, texts)
+    if not dense:
+        return math.inf
+    assert recipe.train.batch
+    epoch = int(texts.lengths[texts.train].sum()) / tokens_per_row(recipe, texts)
+    return max(min(MOST_EPOCHS, EPOCHS / math.sqrt(dense)) * epoch, LEAST_STEPS * recipe.train.batch)
+
+
+def default_dropout(model: Writing, texts: Texts, dense: float) -> float:
+    """The less text, the more: it will be read many times, by a recurrent network more often. `dense`: weights of a transformer per token."""
     tokens, recurrent = int(texts.lengths[texts.train].sum()), not isinstance(model, Pretrained)
     if isinstance(model, Autoregressive):
         recurrent = model.net == "lstm"
-    return (0.2 if recurrent else 0.1) if tokens <= LITTLE else 0.05 if tokens <= MUCH else 0.0
+    return (0.2 if recurrent or dense >= HEART else 0.1) if tokens <= LITTLE else 0.05 if tokens <= MUCH else 0.0
