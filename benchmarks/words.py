@@ -43,6 +43,7 @@ from fenshen.space import END, Tokens
 from fenshen.telling import Author
 from fenshen.training.heldout import read_through
 from fenshen.training.loop import Trainer
+from fenshen.training.plan import pick_device
 
 TURN = 5.0  # Seconds.
 NEVER, HALF_LIFE = 1e6, 0.2  # Kimg of the plan, which the clock decides here, and of the average.
@@ -119,14 +120,20 @@ class PlainLoop:
 def learn(options: argparse.Namespace) -> dict[str, Any]:
     """One run as a person would start it."""
     changes = {"evaluate.report": False} | set_from_text(options.set)
-    run = fenshen.train(options.source, options.recipe, minutes=options.minutes, changes=changes, out=options.out)
+    run = fenshen.train(options.source, options.recipe, minutes=options.minutes, device=options.device, changes=changes, out=options.out)
     log, recipe = run.log(), run.recipe
     return {
         "recipe": options.recipe, "minutes": options.minutes, "set": options.set, "nats": round(log[-1]["held_out/nats"], 4),
         "bits_per_byte": round(log[-1]["held_out/bits_per_byte"], 4), "train_nats": round(log[-1].get("writer/nats", math.nan), 4),
-        "kimg": log[-1]["kimg"], "rows_per_second": log[-1]["per_second"], "context": recipe.model.context, "run": str(run.path),
+        "device": name_of(torch.device(recipe.train.device)), "seconds": log[-1]["seconds"], "kimg": log[-1]["kimg"],
+        "rows_per_second": log[-1]["per_second"], "context": recipe.model.context, "run": str(run.path),
         "curve": [[round(line["seconds"]), round(line["held_out/nats"], 3)] for line in log if "held_out/nats" in line],
     }  # fmt: skip
+
+
+def name_of(device: torch.device) -> str:
+    """The card, or how many threads."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"{device}, {torch.get_num_threads()} threads"
 
 
 def timed(step: Callable[[], object], turn: float, finished: Callable[[], bool] = lambda: False) -> float:
@@ -166,49 +173,53 @@ def race(options: argparse.Namespace) -> dict[str, Any]:
 @torch.no_grad()
 def speed(options: argparse.Namespace) -> dict[str, Any]:
     """Tokens per second of one text and of 32 side by side: with the cache, reading everything anew, and by GPT-2 with its own cache."""
-    author = Author.open(fenshen.load(options.source).folder)
+    device = pick_device(options.device)
+    author = Author.open(fenshen.load(options.source).folder, str(device))
     torch.set_num_threads(options.threads or torch.get_num_threads())
     writer, length = author.writer, author.writer.space.size[0]
-    ways: dict[str, Callable[[int], None]] = {
-        "cache": lambda count: write(writer, count, length, True), "anew": lambda count: write(writer, count, length, False),
+    ways: dict[str, Callable[[int], Tensor]] = {
+        "cache": lambda count: write(writer, count, length, True, device), "anew": lambda count: write(writer, count, length, False, device),
     }  # fmt: skip
     if isinstance(writer, LanguageModel) and isinstance(writer.net, Transformer) and importlib.util.find_spec("transformers"):
-        ways["gpt2"] = gpt2_like(writer.net, length)
-    found: dict[str, Any] = {"tokens": length, "threads": torch.get_num_threads()}
+        ways["gpt2"] = gpt2_like(writer.net, length, device)
+    found: dict[str, Any] = {"tokens": length, "device": name_of(device)}
     for count in (1, 32):
         seconds: dict[str, list[float]] = {way: [] for way in ways}
         for _ in range(3):
             for way, go in ways.items():
                 began = time.perf_counter()
-                go(count)
+                go(count).tolist()  # A GPU has done its work when there is something to see.
                 seconds[way].append(time.perf_counter() - began)
         found[f"tokens_per_second_{count}"] = {way: round(count * length / median(times)) for way, times in seconds.items()}
     return found
 
 
-def write(writer: Writer, count: int, length: int, cached: bool) -> None:
+def write(writer: Writer, count: int, length: int, cached: bool, device: torch.device) -> Tensor:
     """The likeliest token each time, `length` times."""
-    tok_BL, memory = torch.full((count, 1), END), writer.begin(torch.zeros(count, writer.latent), {})
+    tok_BL, z_BD = torch.full((count, 1), END, device=device), torch.zeros(count, writer.latent, device=device)
+    memory = writer.begin(z_BD, {})
     for _ in range(length - 1):
-        memory = memory if cached else writer.begin(torch.zeros(count, writer.latent), {})
+        memory = memory if cached else writer.begin(z_BD, {})
         logit_BV = writer.read(tok_BL[:, -1:] if cached else tok_BL, memory)[:, -1]
         tok_BL = torch.cat([tok_BL, logit_BV.argmax(1, keepdim=True)], 1)
+    return tok_BL
 
 
-def gpt2_like(net: Transformer, length: int) -> Callable[[int], None]:
+def gpt2_like(net: Transformer, length: int, device: torch.device) -> Callable[[int], Tensor]:
     """The same with a network of that shape, untrained, of the library `transformers`."""
     from transformers import GPT2Config, GPT2LMHeadModel
 
     width = net.leave.in_features
     config = GPT2Config(vocab_size=net.vocab, n_positions=length, n_embd=width, n_layer=len(net.blocks), n_head=max(1, width // HEAD),
                         bos_token_id=None, eos_token_id=None)  # fmt: skip
-    model = GPT2LMHeadModel(config).eval()
+    model = GPT2LMHeadModel(config).eval().to(device)
 
-    def go(count: int) -> None:
-        tok_B1, known = torch.full((count, 1), END), None
+    def go(count: int) -> Tensor:
+        tok_B1, known = torch.full((count, 1), END, device=device), None
         for _ in range(length - 1):
             answer = model(tok_B1, past_key_values=known, use_cache=True)
             tok_B1, known = answer.logits[:, -1].argmax(1, keepdim=True), answer.past_key_values
+        return tok_B1
 
     return go
 
@@ -223,6 +234,7 @@ def main() -> None:
     parser.add_argument("--part", type=float, default=0.5, help="of the plain loop's time that the recipe gets")
     parser.add_argument("--speed", action="store_true")
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--device", default="auto")
     parser.add_argument("--out", help="the run folder")
     parser.add_argument("--quiet", action="store_true", help="do not append to history.jsonl")
     options = parser.parse_args()
