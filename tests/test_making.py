@@ -23,7 +23,7 @@ from fenshen.evaluate.charts import Markup
 from fenshen.measure.verbatim import Corpus
 from fenshen.media.image import png, read_stamp, save_picture
 from fenshen.shaping import Shape
-from fenshen.studio import dictation, easel
+from fenshen.studio import dictation, easel, errand
 from fenshen.studio.shelf import Shelf
 
 FAST = {"train.ticks": 1, "train.threads": 1, "train.precision": "fp32", "train.batch": 16, "autopilot": "off", "evaluate.report": False}
@@ -226,7 +226,7 @@ def test_a_dictation_stops_for_good(shelf: Shelf) -> None:
 
 
 def test_a_dictation_that_nobody_hears_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dictation, "ALONE_SECONDS", -1.0)
+    monkeypatch.setattr(errand, "ALONE_SECONDS", -1.0)
     dictated = dictation.Dictation(lambda spoken: [spoken(0, "x") for _ in iter(int, 1)])
     assert list(dictated.texts()) == [] and dictated.result is None
 

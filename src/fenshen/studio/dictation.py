@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
-from contextvars import copy_context
 from typing import Any
 
 from fenshen.errors import RecipeError
@@ -15,61 +12,29 @@ from fenshen.evaluate.text_copying import marked
 from fenshen.lang import tr
 from fenshen.measure.verbatim import Corpus
 from fenshen.shaping import Shape, copies
+from fenshen.studio.errand import Errand
 from fenshen.telling import Spoken
 
-LOOK_SECONDS = 0.08  # Between two looks at what has been written.
-ALONE_SECONDS = 20.0  # Without anybody who looks, a text is given up.
 
-
-class Stopped(Exception):
-    """Nobody wants to hear more."""
-
-
-class Dictation:
-    """Runs `work(spoken)` in a thread of its own. `result`: what it gave back, None where it was stopped."""
+class Dictation(Errand):
+    """Runs `work(spoken)`."""
 
     def __init__(self, work: Callable[[Spoken], Any]):
+        super().__init__(lambda: work(self._hear))
         self.heard: dict[int, str] = {}
-        self.result: Any = None
-        self.problem: BaseException | None = None
-        self.stopped = threading.Event()
-        self.looked = time.monotonic()
-        context = copy_context()  # Whoever speaks, speaks the page's language there too.
-        self.thread = threading.Thread(target=lambda: context.run(self._work, work), daemon=True)
-
-    def __deepcopy__(self, memo: Any) -> Dictation:
-        return self
-
-    def _work(self, work: Callable[[Spoken], Any]) -> None:
-        try:
-            self.result = work(self._hear)
-        except Stopped:
-            pass
-        except BaseException as error:
-            self.problem = error
 
     def _hear(self, index: int, text: str) -> None:
-        if self.stopped.is_set() or time.monotonic() - self.looked > ALONE_SECONDS:
-            raise Stopped
+        self.go_on()
         self.heard[index] = self.heard.get(index, "") + text
 
-    def stop(self) -> None:
-        """The next character is the last one."""
-        self.stopped.set()
-
     def texts(self) -> Iterator[list[str]]:
-        """All texts as far as they are, again and again until they are done or stopped. Raises what went wrong."""
-        self.thread.start()
-        shown = None
-        while self.thread.is_alive():
-            self.looked = time.monotonic()
+        """All texts as far as they are, whenever there is more of them. Raises what went wrong."""
+        shown: list[str] = []
+        for _ in self.looks():
             now = self.so_far()
-            if now and now != shown:
+            if now != shown:
                 yield now
             shown = now
-            self.thread.join(LOOK_SECONDS)
-        if self.problem is not None:
-            raise self.problem
 
     def so_far(self) -> list[str]:
         heard = dict(self.heard)

@@ -61,6 +61,27 @@ class Held:
     name: str
 
 
+@dataclass
+class Far:
+    """How far something is that takes long: a sentence, and a part of 1, None where nobody can say."""
+
+    text: str
+    part: float | None = None
+
+    def say(self, text: str) -> None:
+        self.text = text
+
+    def step(self, step: int, steps: int) -> None:
+        self.part = step / max(1, steps)
+
+    def markup(self) -> Markup:
+        percent = None if self.part is None else round(100 * self.part)
+        class_ = "fs-progress busy" if percent is None else "fs-progress"
+        bar = element("div", element("div", "", style=f"width: {100 if percent is None else percent}%"), class_=class_, role="progressbar",
+                      aria_valuenow=percent, aria_valuemin=0, aria_valuemax=100, aria_label=self.text)  # fmt: skip
+        return element("div", element("p", self.text, class_="fs-soft"), bar, aria_live="polite")
+
+
 def draw(run: Opened, **wishes: Any) -> Sheet:
     """New pictures; `wishes` as of `fenshen.api.Run.draw`."""
     with run.lock:
@@ -218,7 +239,7 @@ def packed(sheet: Sheet, packing: Packing, run: Opened, folder: Path) -> Path:
     """All of a sheet as one file: a grid, a zip with one picture each, or arrays with their labels."""
     made = run.made
     name, stamp = run.path.name, stamp_of(run.path.name, **sheet.facts)
-    labels = None if getattr(made, "grouped", False) else sheet.labels  # Nobody gave those; they mean nothing outside of the run.
+    labels = None if run.grouped else sheet.labels
     if packing != "zip":
         return Pictures(sheet.images, labels, made.classes, name).save(folder / f"{name}.{packing}")
     files = folder / "files"

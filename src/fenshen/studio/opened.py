@@ -93,6 +93,11 @@ class Opened(Run):
         return self.folder.load()[1]
 
     @property
+    def grouped(self) -> bool:
+        """Whether its labels were found by the machine: they mean nothing outside of the run."""
+        return isinstance(self.made, Made) and self.made.grouped
+
+    @property
     def writes(self) -> bool:
         return isinstance(self.kept, Writer)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def build(face: Face) -> None:
     gr.HTML(element("h1", tr("Make")))
     empty = gr.HTML(visible=False)
-    chosen = gr.Dropdown(label=tr("Run"), choices=[], interactive=True, visible=False, elem_id="make-run")
+    chosen = gr.Dropdown(label=tr("Run"), choices=[], interactive=True, visible=False, elem_id="make-run", elem_classes="fs-plain")
 
     @face.answer
     def opened(request: gr.Request) -> tuple[gr.HTML, gr.Dropdown]:

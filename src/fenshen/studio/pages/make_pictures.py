@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +11,11 @@ import gradio as gr
 
 from fenshen.evaluate.charts import Markup, element
 from fenshen.lang import tr
+from fenshen.studio.errand import Errand
 from fenshen.studio.face import Face
 
 if TYPE_CHECKING:
-    from fenshen.studio.easel import Held, Sheet
+    from fenshen.studio.easel import Far, Held, Sheet
     from fenshen.studio.opened import Opened
 
 SHOWN, MOST = 24, 144
@@ -85,7 +87,7 @@ def wishes_for(run: Opened) -> dict[str, Any]:
             "seed": gr.Number(0, precision=0, minimum=0, maximum=2**53, label=tr("Seed"), info=tr("another seed, other pictures")),
         }
         if made.classes:
-            wishes["label"] = gr.Dropdown([(tr("all"), ""), *((name, name) for name in made.classes)], value="", label=tr("Label"))
+            wishes["label"] = gr.Dropdown([(tr("all"), ""), *((name, name) for name in made.classes)], value="", label=label_name(run))
     with gr.Accordion(tr("More wishes"), open=False):
         wishes["truncation"] = gr.Slider(0, 1.5, value=1, step=0.05, label=tr("Truncation"), info=tr("below 1: more typical, less various"))
         if made.classes:
@@ -102,6 +104,10 @@ def wishes_for(run: Opened) -> dict[str, Any]:
     for part in wishes.values():
         part.interactive = True
     return wishes
+
+
+def label_name(run: Opened) -> str:
+    return tr("Group") if run.grouped else tr("Label")
 
 
 def read(values: dict[str, Any]) -> dict[str, Any]:
@@ -134,7 +140,7 @@ class Bench:
         classes = run.made.classes
         with run.lent():
             more = not any(knob.kind == "principal component" for knob in run.knobs)
-        self.label = gr.Dropdown(list(classes), label=tr("Label"), visible=bool(classes), elem_id="make-label", interactive=True)
+        self.label = gr.Dropdown(list(classes), label=label_name(run), visible=bool(classes), elem_id="make-label", interactive=True)
         self.sliders = [gr.Slider(-3, 3, value=0, visible=False, interactive=True, elem_id=f"make-knob-{number}") for number in range(SLIDERS)]
         self.truncation = gr.Slider(0, 1.5, value=1, step=0.05, label=tr("Truncation"), interactive=True, elem_id="make-truncation")
         self.more = gr.Button(tr("Find more directions"), size="sm", visible=more, elem_classes="fs-do")
@@ -185,7 +191,7 @@ class Bench:
         self.vary.click(answer(self.varied), [self.far, *self.turns], laid, **WORK)
         self.mix.click(answer(self.mixed), [self.picks, *self.turns], laid, **WORK)
         self.path.click(answer(self.walked), [self.picks, self.seconds, self.loop, self.format], [self.film, self.save], **WORK)
-        long: dict[str, Any] = {"show_progress": "full", "show_progress_on": self.hint, "api_visibility": "private"}
+        long: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         self.upload.upload(answer(self.found), self.upload, self.hand_parts, **long)
         self.more.click(answer(self.searched), self.held, [*self.hand_parts, self.more], **long)
 
@@ -267,20 +273,38 @@ class Bench:
             file = easel.path(hand, [pick for pick, _ in picks], seconds, loop, format, easel.fresh(self.file.GRADIO_CACHE))  # type: ignore[arg-type]
         return gr.HTML(easel.moving(file), visible=True), gr.DownloadButton(value=str(file), visible=True)
 
-    def found(self, file: str, progress: gr.Progress = gr.Progress()) -> tuple[Any, ...]:  # noqa: B008
+    def found(self, file: str) -> Iterator[tuple[Any, ...]]:
         from fenshen.studio import easel
 
-        progress(0, desc=tr("looking for it among what this run can make"))
-        with self.run().lent(lambda text: progress(0, desc=text)) as hand:
-            original, held, near = easel.find(hand, Path(file), lambda step, steps: progress((step, steps), unit=tr("steps")))
-        return self.in_hand(held, easel.beside(original, near))
+        run, far = self.run(), easel.Far(tr("looking for it among what this run can make"))
 
-    def searched(self, held: Held, progress: gr.Progress = gr.Progress()) -> tuple[Any, ...]:  # noqa: B008
-        progress(0, desc=tr("looking for directions, and measuring what they change"))
-        run = self.run()
-        with run.lent(lambda text: progress(0, desc=text)):
-            run.directions()
-        return *self.in_hand(held), gr.Button(visible=False)
+        def work() -> tuple[Any, ...]:
+            with run.lent(far.say) as hand:
+                return easel.find(hand, Path(file), far.step)
+
+        yield from self._waiting(far, errand := Errand(work))
+        original, held, near = errand.result
+        yield self.in_hand(held, easel.beside(original, near))
+
+    def searched(self, held: Held) -> Iterator[tuple[Any, ...]]:
+        from fenshen.studio import easel
+
+        run, far = self.run(), easel.Far(tr("looking for directions, and measuring what they change"))
+
+        def work() -> None:
+            with run.lent(far.say):
+                run.directions()
+
+        yield from ((*parts, gr.skip()) for parts in self._waiting(far, Errand(work)))
+        yield *self.in_hand(held), gr.Button(visible=False)
+
+    def _waiting(self, far: Far, errand: Errand) -> Iterator[tuple[Any, ...]]:
+        """How far it is, in the place of the hint; all else stays."""
+        place = self.hand_parts.index(self.hint)
+        for _ in errand.looks():
+            parts: list[Any] = [gr.skip()] * len(self.hand_parts)
+            parts[place] = gr.HTML(far.markup(), visible=True)
+            yield tuple(parts)
 
 
 def shown(sheet: Sheet) -> tuple[Any, ...]:

@@ -143,7 +143,8 @@ def _drawing(run: Opened, wishes: dict[str, Any]) -> None:
         wishes["repetition"] = gr.Slider(1, 2, value=1, step=0.05, label=tr("Against repetition"), info=tr("above 1, what came lately comes less"))
         wishes["stop"] = gr.Textbox(label=tr("Ends at"), info=tr("where this would come, the text is over"))
     with gr.Row():
-        wishes["no_copy"] = gr.Number(None, precision=0, label=tr("No copy longer than"), info=tr("characters of the training text; empty: no limit"))
+        info = tr("characters of the training text; 0: no limit")
+        wishes["no_copy"] = gr.Number(0, precision=0, minimum=0, label=tr("No copy longer than"), info=info)
         if run.latents:
             wishes["far"] = gr.Slider(0, 1, value=0.5, step=0.05, label=tr("How far around it"), info=tr("0: the text itself, 1: anywhere"))
         if run.judged:
@@ -188,16 +189,17 @@ def read(values: dict[str, Any]) -> dict[str, Any]:
 def _talking(face: Face, run: Opened) -> None:
     talk = gr.State(None)
     names = run.speakers
-    page = gr.HTML(elem_id="make-talk")
-    with gr.Row():
-        text = gr.Textbox(label=tr("You say"), scale=4, elem_id="make-say")
-        say = gr.Button(tr("Say it"), variant="primary", scale=1)
-    with gr.Accordion(tr("Who talks"), open=False):
-        with gr.Row():
-            me = gr.Dropdown(names, value=names[1], label=tr("It speaks as"))
-            you = gr.Dropdown(names, value=names[0], label=tr("You are"))
-            temperature = gr.Slider(0, 2, value=0.8, step=0.05, label=tr("Temperature"))
-        anew = gr.Button(tr("Begin anew"), size="sm")
+    with gr.Column(elem_classes="fs-card"):
+        page = gr.HTML(element("p", tr("Say something, and it answers."), class_="fs-soft"), elem_id="make-talk")
+        with gr.Row(elem_classes="fs-say"):
+            text = gr.Textbox(label=tr("You say"), scale=5, elem_id="make-say")
+            say = gr.Button(tr("Say it"), variant="primary", scale=0, elem_classes="fs-do")
+        with gr.Accordion(tr("Who talks"), open=False):
+            with gr.Row():
+                me = gr.Dropdown(names, value=names[1], label=tr("It speaks as"))
+                you = gr.Dropdown(names, value=names[0], label=tr("You are"))
+                temperature = gr.Slider(0, 2, value=0.8, step=0.05, label=tr("Temperature"), interactive=True)
+            anew = gr.Button(tr("Begin anew"), size="sm", elem_classes="fs-do")
 
     @face.answer
     def said(text: str, talk: Any, me: str, you: str, temperature: float) -> Iterator[tuple[Any, str, str]]:
