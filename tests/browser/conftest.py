@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 NOWHERE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"  # No name leads anywhere, whoever in the browser asks.
 PATIENCE_MS = 20_000
+LEAVING = ("AbortError", "Connection errored out")  # What gradio logs where a page is left while an event still streams.
 
 
 @dataclass(frozen=True)
@@ -108,8 +109,12 @@ def watch(page: Page, address: str, wrong: list[str]) -> None:
         if "ERR_ABORTED" not in (request.failure or ""):
             wrong.append(f"{request.failure}: {request.url}")
 
+    def logged(line: Any) -> None:
+        if line.type == "error" and not any(words in line.text for words in LEAVING):
+            wrong.append(f"console: {line.text}")
+
     page.on("request", asked)
     page.on("requestfailed", failed)
     page.on("response", lambda answer: wrong.append(f"{answer.status}: {answer.url}") if answer.status >= 400 else None)
-    page.on("console", lambda line: wrong.append(f"console: {line.text}") if line.type == "error" else None)
+    page.on("console", logged)
     page.on("pageerror", lambda error: wrong.append(f"script: {error}"))

@@ -343,9 +343,14 @@ def _curves(page: Page) -> Markup:
         text = "Losses are means since the point before; 1 kimg is a thousand pieces of text shown to the model."
     intro = tr(text)
     marks = tr("The numbered lines are what the autopilot did, listed below.") if page.events else ""
-    x = x_axis(curves.values(), page.events)
-    panels = [_panel(title, {line: curves[name] for line, name in lines.items()}, page, x) for title, lines in grouped(list(curves)).items()]
-    return _section("curves", tr("How training went"), element("p", f"{intro} {marks}", class_="intro"), element("div", *panels, class_="panels"))
+    return _section("curves", tr("How training went"), element("p", f"{intro} {marks}", class_="intro"), panels(curves, page.events))
+
+
+def panels(curves: Mapping[str, Points], events: Sequence[tuple[float, str]] = ()) -> Markup:
+    """Every chart of a run, over the same kimg, with the marks of its events; name as in log.jsonl -> (kimg, value)."""
+    x = x_axis(curves.values(), events)
+    charts = [_panel(title, {line: curves[name] for line, name in lines.items()}, events, x) for title, lines in grouped(list(curves)).items()]
+    return element("div", *charts, class_="panels")
 
 
 LOGITS = {"real", "fake", "held_out"}  # Last parts of names that belong in one chart.
@@ -398,6 +403,14 @@ def _curve_title(name: str) -> str:
             return tr("Squared error per value")
         case "augmentation":
             return tr("Augmentation strength")
+        case "look/kid":
+            return tr("Distance to real pictures (KID)")
+        case "look/diversity":
+            return tr("Diversity, as a part of that of real pictures")
+        case "look/missing":
+            return tr("Part of the real pictures that it does not come near")
+        case "look/by_heart":
+            return tr("How much the critic knows its pictures by heart")
         case "lr":
             return tr("Learning rate")
         case "per_second":
@@ -405,7 +418,7 @@ def _curve_title(name: str) -> str:
     return meaning(name)[0]
 
 
-def _panel(title: str, lines: Mapping[str, Points], page: Page, x: Axis) -> Markup:
+def _panel(title: str, lines: Mapping[str, Points], events: Sequence[tuple[float, str]], x: Axis) -> Markup:
     """A chart under its title, with the last value, or with a legend where there are several lines."""
     last = {name: next((short(value) for _, value in reversed(points) if usable(value)), "—") for name, points in lines.items()}
     if len(lines) == 1:
@@ -413,7 +426,7 @@ def _panel(title: str, lines: Mapping[str, Points], page: Page, x: Axis) -> Mark
     else:
         keys = [element("span", f"{name} {value}", class_=f"key series-{index % 4}") for index, (name, value) in enumerate(last.items())]
     caption = element("figcaption", element("span", title, class_="name"), element("span", joined(keys), class_="keys"))
-    return element("figure", caption, panel(title, dict(lines), x, page.events), class_="panel")
+    return element("figure", caption, panel(title, dict(lines), x, events), class_="panel")
 
 
 def _events(page: Page) -> Markup:

@@ -19,11 +19,12 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from fenshen.errors import RunFolderError
-from fenshen.lang import language
+from fenshen.errors import FenshenError, RunFolderError
+from fenshen.lang import language, tr
 
 OVER = ("finished", "failed", "dropped")  # States in which nothing more happens by itself.
 MEASURING = ("evaluate", "audit")  # Verbs that train nothing: they end, or are as if they had never been.
@@ -37,7 +38,8 @@ class Job:
 
     job.json       what is wished: `verb` train, resume or adapt, and the arguments of that function of `fenshen.api`; or evaluate or audit,
                    and the `name` of a run
-    state.json     `state`: waiting, training, paused, finished, failed, dropped; `error` in words; `run`: its folder's name
+    state.json     `state`: waiting, training, paused, finished, failed, dropped; `error`, English with {fields}, and `error_values` that
+                   fill them; `run`: its folder's name; `asked`: it was told to stop
     progress.json  `stage`, `kimg`, `plan_kimg`, `per_second`, `seconds_left`, `losses`, `at` (seconds since 1970)
     said.jsonl     sentences as they came; worker.log: what the process printed, for us
     """
@@ -63,11 +65,19 @@ class Job:
 
     @property
     def state(self) -> str:
-        return str(read(self.path / "state.json").get("state", "waiting"))
+        """`failed` where its file is damaged: nothing begins that nobody asked for."""
+        return str(read(self.path / "state.json").get("state", "failed"))
 
     @property
     def error(self) -> str:
-        return str(read(self.path / "state.json").get("error", ""))
+        """What went wrong, in the reader's language; "" where nothing did."""
+        found = read(self.path / "state.json")
+        return tr(str(found.get("error", "")), **found.get("error_values", {}))
+
+    def failed(self, state: str, error: FenshenError) -> None:
+        """Ends it so, with the reason in every language."""
+        plain = {key: value if isinstance(value, int | float) else str(value) for key, value in error.values.items()}
+        self.change(state=state, error=error.text, error_values=plain)
 
     @property
     def run(self) -> str:
@@ -83,6 +93,11 @@ class Job:
         return read(self.path / "progress.json")
 
     @property
+    def asked(self) -> bool:
+        """Whether it was asked to stop, and has not stopped yet."""
+        return bool(read(self.path / "state.json").get("asked"))
+
+    @property
     def keeping(self) -> bool:
         """Whether it was asked to stop for good, and to measure what it has."""
         return (self.path / "keep").exists()
@@ -94,8 +109,10 @@ class Job:
         return []
 
     def change(self, **values: Any) -> None:
-        """Writes these into its state, the others stay."""
-        write(self.path / "state.json", read(self.path / "state.json") | values)
+        """Writes these into its state, the others stay, also where the studio and the training do so at once."""
+        with open(self.path / "state.lock", "a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            write(self.path / "state.json", read(self.path / "state.json") | values)
 
     @property
     def alive(self) -> bool:
@@ -187,26 +204,32 @@ class Desk:
 
     def pause(self, job: Job) -> None:
         """A training saves and stops; what waits is set aside."""
-        if job.state == "waiting":
-            job.change(state="paused" if job.goes_on else "dropped")
-        elif job.state == "training":
-            job.change(asked=True)
-            if job.id in self.starting and not job.alive:
-                self.starting[job.id].terminate()
-            job.signal()
+        with self.turn_lock:
+            if job.state == "waiting":
+                job.change(state="paused" if job.goes_on else "dropped")
+            elif job.state == "training":
+                job.change(asked=True)
+                if job.id in self.starting and not job.alive:
+                    self.starting[job.id].terminate()
+                job.signal()
 
     def keep(self, job: Job) -> None:
-        """Stops a training for good and measures what it has come to."""
-        (job.path / "keep").touch()
-        self.pause(job)
+        """Stops a training for good, and measures what it has come to."""
+        if job.state == "paused":
+            job.change(state="finished", error="")
+            self.add("evaluate", name=job.run)
+        else:
+            (job.path / "keep").touch()
+            self.pause(job)
 
     def go_on(self, job: Job) -> None:
-        """A paused training waits for its turn again."""
-        if job.state != "paused":
-            raise RunFolderError("this training is not paused: {state}", state=job.state)
-        (job.path / "keep").unlink(missing_ok=True)
-        write(job.path / "job.json", {"verb": "resume", "language": language(), "name": job.run, "device": job.wishes.get("device")})
-        job.change(state="waiting", error="")
+        """A paused training waits for its turn again. RunFolderError for another."""
+        with self.turn_lock:
+            if job.state != "paused":
+                raise RunFolderError("this training is not paused: {state}", state=job.state)
+            (job.path / "keep").unlink(missing_ok=True)
+            write(job.path / "job.json", {"verb": "resume", "language": language(), "name": job.run, "device": job.wishes.get("device")})
+            job.change(state="waiting", error="", asked=False)
         self.turn()
 
     def forget(self, job: Job) -> None:
@@ -243,21 +266,23 @@ class Desk:
             jobs = self.jobs()
             for job in jobs:
                 self._see(job)
-            busy = {job.device for job in jobs if job.state == "training"}
+            busy = {place(job.device) for job in jobs if job.state == "training"}
             for job in jobs:
-                if job.state == "waiting" and job.device not in busy:
-                    busy.add(job.device)
+                if job.state == "waiting" and not (busy and place(job.device) in busy):
+                    busy.add(place(job.device))
                     self._start(job)
 
     def _see(self, job: Job) -> None:
         process = self.starting.get(job.id)
         if process is not None and process.poll() is not None:
             del self.starting[job.id]
-            process = None
-        if job.state == "training" and process is None and not job.alive:  # Killed, or out of memory: no word came.
-            asked = read(job.path / "state.json").get("asked")
-            ended = "paused" if job.goes_on else "dropped" if asked else "failed"
-            job.change(state=ended, error="" if asked else last_line(job.path / "worker.log"))
+        elif process is not None:
+            return
+        if job.state == "training" and not job.alive:  # Killed, or out of memory: no word came.
+            if read(job.path / "state.json").get("asked"):
+                job.change(state="paused" if job.goes_on else "dropped", error="", asked=False)
+            else:
+                job.failed("paused" if job.goes_on else "failed", how_it_ended(job, process))
 
     def _start(self, job: Job) -> None:
         job.change(state="training", error="", asked=False)
@@ -268,6 +293,28 @@ class Desk:
                 [sys.executable, "-m", "fenshen.studio.worker", str(job.path)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True,
             )  # fmt: skip
+
+
+def how_it_ended(job: Job, process: subprocess.Popen[bytes] | None) -> FenshenError:
+    """Why a process is gone that said nothing to its end."""
+    if process is not None and process.returncode == -signal.SIGKILL:
+        return FenshenError("it was killed, most likely because memory ran out: what was saved last still stands; "
+                            "choose a smaller size or batch (model.size, train.batch)")  # fmt: skip
+    if process is None or process.returncode < 0:
+        return FenshenError("it was ended from outside: what was saved last still stands")
+    return FenshenError("the training broke off: {problem}; what was saved last still stands", problem=last_line(job.path / "worker.log"))
+
+
+@cache
+def place(device: str) -> str:
+    """Which device a name means here, so that `auto` and `cpu` do not train at once on the same one."""
+    from fenshen.training.plan import pick_device
+
+    try:
+        found = str(pick_device(device))
+    except FenshenError:  # The training itself will say so.
+        return device
+    return "cuda:0" if found == "cuda" else found
 
 
 def last_line(path: Path) -> str:

@@ -1,4 +1,4 @@
-// Files and folders, dropped or chosen: sent one by one to /files, with their place within the folder. Then "change" says which parcel.
+// Files and folders, dropped or chosen: sent one by one to /files, with their place within the folder. Then "upload" says which parcel.
 const zone = element.querySelector(".fs-drop");
 const said = element.querySelector(".fs-drop-said");
 const bar = element.querySelector(".fs-progress");
@@ -64,7 +64,7 @@ async function send(files) {
   zone.classList.remove("busy");
   show(taken ? fill(words.sent, { count: taken }) : words.nothing, refused);
   again.hidden = !taken;
-  if (taken) trigger("change", { token });
+  if (taken) trigger("upload", { token });
   else await leave();
 }
 

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from fenshen.errors import FenshenError
-from fenshen.lang import tr
 from fenshen.studio.desk import MEASURING, Job, write
 
+TRAINING = ("train", "resume", "adapt")
 WRITE_SECONDS = 0.5
 POLITE = 5  # The page shall answer while a training takes all cores.
+EXPENDABLE = "500"  # Where memory runs out, the system ends the training and not the studio.
 
 
 def main(path: Path) -> int:
@@ -24,28 +25,32 @@ def main(path: Path) -> int:
     job = Job(path)
     with contextlib.suppress(OSError):
         os.nice(POLITE)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(EXPENDABLE)
     with job.held():
         try:
             job.change(state="training")
             return _measure(job) if job.verb in MEASURING else _train(job)
         except FenshenError as error:
-            job.change(state="failed", error=str(error))
+            job.failed("failed", error)
         except BaseException as error:
             traceback.print_exc()
             text = "the training broke off: {problem}; what was saved last still stands"
             if job.verb in MEASURING:
                 text = "the measurement broke off: {problem}"
-            job.change(state="paused" if job.goes_on else "failed", error=tr(text, problem=f"{type(error).__name__}: {error}"))
+            job.failed("paused" if job.goes_on else "failed", FenshenError(text, problem=f"{type(error).__name__}: {error}"))
         return 1
 
 
 def _train(job: Job) -> int:
+    wishes = job.wishes
+    verb = wishes.pop("verb", "")
+    wishes.pop("language", None)
+    if verb not in TRAINING:
+        raise FenshenError("what was wished for cannot be read any more ({path}): begin anew", path=job.path / "job.json")
     from fenshen import api
 
-    wishes, stop = job.wishes, api.Stop()
-    verb = wishes.pop("verb")
-    wishes.pop("language", None)
-    watcher = _reporter(job)
+    watcher, stop = _reporter(job), api.Stop()
     match verb:
         case "train":
             run = api.train(wishes.pop("source", None), watcher=watcher, stop=stop, **wishes)
@@ -55,13 +60,13 @@ def _train(job: Job) -> int:
             run = api.adapt(wishes.pop("name"), watcher=watcher, stop=stop, **wishes)
     job.change(run=run.path.name)
     if stop.signal and not job.keeping:
-        job.change(state="paused")
+        job.change(state="paused", asked=False)
         return 0
     if stop.signal:
         watcher.stage("measuring")
         with contextlib.suppress(FenshenError):
             run.evaluate(run.recipe.evaluate.count, device=run.recipe.train.device, watcher=watcher)
-    job.change(state="finished")
+    job.change(state="finished", asked=False)
     return 0
 
 
@@ -79,7 +84,9 @@ def _measure(job: Job) -> int:
 def _reporter(job: Job) -> Any:
     """A watcher that writes what it hears into the job's folder."""
     from fenshen import api
+    from fenshen.data import Texts
     from fenshen.run import RunFolder
+    from fenshen.training.wording import tokens_per_row
 
     class Reporter(api.Watcher):
         def __init__(self) -> None:
@@ -97,6 +104,7 @@ def _reporter(job: Job) -> Any:
 
         def started(self, plan: api.Plan, run: RunFolder) -> None:
             job.change(run=run.path.name)
+            self.at["tokens"] = tokens_per_row(plan.recipe, plan.dataset) if isinstance(plan.dataset, Texts) else None
             self.stage("training")
 
         def stepped(self, kimg: float, plan_kimg: float, per_second: float, seconds_left: float, losses: dict[str, float]) -> None:

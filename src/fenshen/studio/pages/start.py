@@ -17,7 +17,7 @@ from fenshen.studio.face import Face
 from fenshen.uploads import LARGEST_FILE, Parcel
 
 DROP = Path(__file__).parents[1].joinpath("drop.js").read_text("utf-8")
-CHOOSE = """for (const card of element.querySelectorAll("button")) card.addEventListener("click", () => trigger("change", { name: card.name }));"""
+CHOOSE = """for (const card of element.querySelectorAll("button")) card.addEventListener("click", () => trigger("select", { name: card.name }));"""
 GO = "(to) => { if (to) window.location.assign(to); return []; }"
 BUILT_IN = ("digits", "topics")
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
@@ -91,8 +91,8 @@ def build(face: Face) -> None:
         return face.address("train")
 
     parts = [source, words, plan, found, wishes, recipe, minutes, estimate]
-    answers = [drop.change(face.answer(sent), None, parts, **QUIET)]
-    answers.append(cards.change(face.answer(picked), None, parts, **QUIET))
+    answers = [drop.upload(face.answer(sent), None, parts, **QUIET)]
+    answers.append(cards.select(face.answer(picked), None, parts, **QUIET))
     if face.home:
         answers.append(path.submit(face.answer(typed), path, parts, **QUIET))
     wanted = [source, recipe, minutes, words]
