@@ -29,7 +29,7 @@ import fenshen
 from fenshen.recipe import set_from_text
 from fenshen.training.session import Watcher
 
-WIDTH, DEPTH, HEADS, CONTEXT, VOCABULARY, BATCH = 128, 4, 4, 128, 1024, 16
+WIDTH, DEPTH, HEADS, CONTEXT, VOCABULARY, BATCH = 128, 4, 4, 128, 1024, 8
 END = "<|endoftext|>"
 CONTENDERS: dict[str, dict[str, Any]] = {
     "adapters": {"model.rank": 8},

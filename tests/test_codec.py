@@ -62,7 +62,8 @@ def test_what_it_draws_is_what_it_believes(runs: dict[str, tuple[fenshen.Run, fe
     assert isinstance(sampler, CodeWriter)
     given = {"label": torch.full((2000,), 4)}
     first = sampler.place(torch.randn(2000, sampler.latent, generator=torch.Generator().manual_seed(0)), given)[:, 0]
-    share = sampler.net(sampler.begin_with(given, 1, torch.device("cpu"))[:1, None])[0, 0, sampler.first :].detach().softmax(0)
+    logit_K = sampler.net(sampler.begin_with(given, 1, torch.device("cpu"))[:1, None])[0, 0, sampler.first :] + sampler.usual(given)[0, 0]
+    share = logit_K.detach().softmax(0)
     counts = torch.bincount(first, minlength=len(share)) / 2000
     assert float((counts - share).abs().sum()) / 2 < 0.2, "total variation of 2000 draws from some 240 codes"
     alike = sampler.place(torch.randn(20, sampler.latent), {"label": torch.full((20,), 4)}, truncation=0.0)
@@ -121,6 +122,19 @@ def test_codes_are_found_once_and_go_with_the_last_run(
     assert entry.exists(), "another run uses it"
     here(0, "runs", "delete", "two", "--yes")
     assert not entry.exists()
+
+
+@pytest.mark.parametrize("kind", ["told", "not told"])
+def test_it_begins_as_the_codec_draws_by_itself(kind: str, runs: dict[str, tuple[fenshen.Run, fenshen.Run]]) -> None:
+    """Each place by itself, as often as the codec counted its codes there, of the label where the codec is told it."""
+    codec, run = (one.folder.load_sampler()[0] for one in runs[kind])
+    assert isinstance(codec, Codec) and isinstance(run, CodeWriter)
+    torch.nn.init.zeros_(run.net.leave.weight)
+    group, given = 3 if kind == "told" else 0, {"label": torch.tensor([3])}
+    shares_PK = (codec.frequency_GPK[group] + 0.001) / (codec.frequency_GPK[group] + 0.001).sum(1, keepdim=True)
+    code_1P = torch.randint(240, (1, run.latent), generator=torch.Generator().manual_seed(0))
+    wanted_P = -shares_PK.log()[torch.arange(run.latent), code_1P[0]]
+    torch.testing.assert_close(run.surprise(code_1P, given)[0].detach(), wanted_P)
 
 
 def test_it_is_watched_by_codes_that_it_has_never_seen(runs: dict[str, tuple[fenshen.Run, fenshen.Run]], tmp_path: Path) -> None:

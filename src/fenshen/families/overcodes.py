@@ -1,8 +1,10 @@
 """The autoregressive family on the codes of pictures. van den Oord et al. 2017, "Neural discrete representation learning", section 3.3.
 
     minimise  -Σ log p(c_i | c_1 … c_i-1, label)          c_i the code at place i, row by row, of a frozen quantised autoencoder
+    log p(c_i = k | …) = log f_ik + net_k(c_1 … c_i-1, label) + constant          f how often the codec counted code k at place i
 
-A sample draws one code after the other, each by an entry of the noise, and decodes them.
+The network begins at zero, as the codec draws by itself, and learns what codes have to do with each other: few pictures do not teach it what
+stands where, and its positions are relative ones. A sample draws one code after the other, each by an entry of the noise, and decodes them.
 
 Shape letters: B batch, P places, K codes, C channels, *S spatial axes. Tokens: END, a token for each label, then the codes.
 """
@@ -23,6 +25,8 @@ from fenshen.nets.transformer import Transformer
 from fenshen.recipe import Model, OverCodes
 from fenshen.sampling import Controls, draw, shares
 from fenshen.space import END, Grid
+
+UNSEEN = 0.001  # So often a code counts that was never seen at a place.
 
 
 class CodeWriter(Sampler):
@@ -59,10 +63,16 @@ class CodeWriter(Sampler):
         code_BP = self.codec.encode(x, given).code_BP if x.is_floating_point() else x
         return torch.cat([self.begin_with(given, len(x), x.device)[:, None], code_BP + self.first], 1)
 
+    def usual(self, given: Given) -> Tensor:
+        """log f (B or 1, P, K): how likely each code is at each place, whatever stands elsewhere; of the label, where the codec is told it."""
+        log_GPK = (self.codec.frequency_GPK + UNSEEN).log()
+        label_B = self.codec.label_of(given) if len(log_GPK) > 1 else None
+        return log_GPK[:1] if label_B is None else log_GPK[label_B]
+
     def surprise(self, x: Tensor, given: Given, noise: torch.Generator | None = None) -> Tensor:
         """-log p of each code (B, P) of pictures, or of codes, among codes alone."""
         tok_BL = self.read(x, given)
-        logit_BPK = self.net(tok_BL[:, :-1], noise=noise)[:, :, self.first :]
+        logit_BPK = self.net(tok_BL[:, :-1], noise=noise)[:, :, self.first :] + self.usual(given)
         wanted_BP = tok_BL[:, 1:] - self.first
         return F.cross_entropy(logit_BPK.flatten(0, 1), wanted_BP.flatten(), reduction="none").view(wanted_BP.shape)
 
@@ -73,9 +83,10 @@ class CodeWriter(Sampler):
     def place(self, z_BD: Tensor, given: Given, truncation: float = 1.0) -> Tensor:
         """Codes (B, P): at each place the one in whose part of the shares Φ(z) lies. `truncation` below 1: a lower temperature."""
         u_BP, cache = torch.special.ndtr(self.prefer(z_BD, given).double()), self.net.begin()
+        usual_BPK = self.usual(given).expand(len(z_BD), -1, -1)
         tok_B, codes = self.begin_with(given, len(z_BD), z_BD.device), list[Tensor]()
         for place in range(self.latent):
-            logit_BK = self.net(tok_B[:, None], cache)[:, -1, self.first :]
+            logit_BK = self.net(tok_B[:, None], cache)[:, -1, self.first :] + usual_BPK[:, place]
             codes.append(draw(shares(logit_BK, tok_B[:, None], Controls(temperature=truncation)), u_BP[:, place]))
             tok_B = codes[-1] + self.first
         return torch.stack(codes, 1)

@@ -37,7 +37,7 @@ class Past(Cache):
     """Keys and values of what was read, in the form that the model likes."""
 
     def __init__(self, config: Any):
-        super().__init__(0)
+        super().__init__(0, 0)
         self.config = config
         self.forget()
 

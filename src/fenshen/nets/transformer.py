@@ -43,14 +43,19 @@ def dropped(x_BLD: Tensor, mask_B1D: Tensor | None) -> Tensor:
     return x_BLD if mask_B1D is None else x_BLD * mask_B1D
 
 
+def scaled(x: Tensor) -> tuple[Tensor, Tensor]:
+    """x / RMS(x) along the last axis, and 1 / RMS(x), float32 at least."""
+    exact = torch.promote_types(x.dtype, torch.float32)
+    scale = math.sqrt(x.shape[-1]) / torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=exact).clamp_min(TINY)
+    return x * scale.to(x.dtype), scale
+
+
 class _Norm(torch.autograd.Function):
     """x / RMS(x), with a gradient in closed form: (g - y mean(g y)) / RMS(x). Six passes over memory, where autograd takes fifteen."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        exact = torch.promote_types(x.dtype, torch.float32)
-        scale = math.sqrt(x.shape[-1]) / torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=exact).clamp_min(TINY)
-        y = x * scale.to(x.dtype)
+        y, scale = scaled(x)
         ctx.save_for_backward(y, scale)
         return y
 
@@ -78,12 +83,14 @@ class _Turn(torch.autograd.Function):
 def norm(x: Tensor) -> Tensor:
     """Root mean square 1 along the last axis. A GPU has a kernel for it, and a compiler makes one."""
     if x.device.type == "cpu" and not torch.compiler.is_compiling():
-        return _Norm.apply(x)
+        return _Norm.apply(x) if torch.is_grad_enabled() else scaled(x)[0]
     return F.rms_norm(x, x.shape[-1:], eps=TINY**2).to(x.dtype)
 
 
 def turned(x_BLHK: Tensor, cos_L1K: Tensor, sin_L1K: Tensor) -> Tensor:
     """`rotated`, with its gradient."""
+    if not torch.is_grad_enabled() and not torch.compiler.is_compiling():
+        return rotated(x_BLHK, cos_L1K, sin_L1K)
     if not torch.compiler.is_compiling():
         return _Turn.apply(x_BLHK, cos_L1K, sin_L1K)
     a, b = x_BLHK.chunk(2, -1)
@@ -108,16 +115,19 @@ def attended(q_BHLK: Tensor, k_BHMK: Tensor, v_BHMK: Tensor) -> Tensor:
     written_out = q_BHLK.device.type == "cpu" and q_BHLK.dtype == torch.bfloat16
     if new == known and not written_out:
         return F.scaled_dot_product_attention(q_BHLK, k_BHMK, v_BHMK, is_causal=True, scale=1.0)
+    if new == 1 and not written_out:
+        return F.scaled_dot_product_attention(q_BHLK, k_BHMK, v_BHMK, scale=1.0)
     later_LM = torch.ones(new, known, dtype=torch.bool, device=q_BHLK.device).triu(known - new + 1)
     if written_out:
         return (q_BHLK @ k_BHMK.transpose(2, 3)).masked_fill(later_LM, -torch.inf).softmax(3) @ v_BHMK
-    return F.scaled_dot_product_attention(q_BHLK, k_BHMK, v_BHMK, None if new == 1 else ~later_LM, scale=1.0)
+    return F.scaled_dot_product_attention(q_BHLK, k_BHMK, v_BHMK, ~later_LM, scale=1.0)
 
 
 class Cache:
-    """Keys and values of what was read, so that each token is read once. `tok_BL`: the tokens themselves."""
+    """Keys and values of what was read, so that each token is read once. `tok_BL`: the tokens themselves; `room`: for so many of them."""
 
-    def __init__(self, depth: int):
+    def __init__(self, depth: int, room: int):
+        self.room = room
         self.tok_BL: Tensor | None = None
         self.parts: list[tuple[Tensor, Tensor] | None] = [None] * depth
 
@@ -138,12 +148,14 @@ class Cache:
         return tok_BL, anew
 
     def add(self, layer: int, key_BHLK: Tensor, value_BHLK: Tensor) -> tuple[Tensor, Tensor]:
-        """All keys and values of a layer, the new ones last."""
-        before = self.parts[layer]
-        if before is not None:
-            key_BHLK, value_BHLK = torch.cat([before[0], key_BHLK], 2), torch.cat([before[1], value_BHLK], 2)
-        self.parts[layer] = key_BHLK, value_BHLK
-        return key_BHLK, value_BHLK
+        """All keys and values of a layer, the new ones last. They are written in place: no gradient goes through more than one reading."""
+        start, end, found = self.length - key_BHLK.shape[2], self.length, list[Tensor]()
+        kept = self.parts[layer] or tuple(new.new_empty(*new.shape[:2], self.room, new.shape[3]) for new in (key_BHLK, value_BHLK))
+        for place, new in zip(kept, (key_BHLK, value_BHLK), strict=True):
+            place[:, :, start:end] = new
+            found.append(place[:, :, :end])
+        self.parts[layer] = kept[0], kept[1]
+        return found[0], found[1]
 
 
 class Attention(nn.Module):
@@ -184,6 +196,8 @@ class Block(nn.Module):
 class Transformer(nn.Module):
     """Tokens to the logits of what follows each of them; reads at most `context` tokens."""
 
+    table_R: Tensor
+
     def __init__(self, vocab: int, context: int, width: int, depth: int, dropout: float = 0.0):
         super().__init__()
         self.context, self.dropout = context, dropout
@@ -192,6 +206,7 @@ class Transformer(nn.Module):
         self.blocks = nn.ModuleList(Block(width, heads) for _ in range(depth))
         self.leave = nn.Linear(width, vocab, bias=False)
         nn.init.zeros_(self.leave.weight)
+        self.register_buffer("table_R", torch.arange(READ_TOGETHER) * vocab, persistent=False)
         pairs = width // heads // 2
         angle_LK = torch.arange(context)[:, None] * BASE ** -(torch.arange(pairs) / pairs)
         self.register_buffer("cos_L1K", angle_LK.cos()[:, None], persistent=False)
@@ -199,14 +214,14 @@ class Transformer(nn.Module):
 
     def begin(self) -> Cache:
         """Nothing read yet."""
-        return Cache(len(self.blocks))
+        return Cache(len(self.blocks), self.context)
 
     def _together(self, tok_BL: Tensor, cache: Cache | None) -> Tensor:
         """Rows of the embedding (B, L, READ_TOGETHER): each token's own, and one of another table for each step back; END before all of them."""
-        known_BL = tok_BL if cache is None or cache.tok_BL is None else cache.tok_BL
-        padded_BL, last = F.pad(known_BL, (READ_TOGETHER - 1, 0), value=END), known_BL.shape[1] + READ_TOGETHER - 1
-        columns = [padded_BL[:, last - back - tok_BL.shape[1] : last - back] + back * self.vocab for back in range(READ_TOGETHER)]
-        return torch.stack(columns, 2)
+        known_BL = tok_BL if cache is None or cache.tok_BL is None else cache.tok_BL[:, 1 - READ_TOGETHER - tok_BL.shape[1] :]
+        missing = tok_BL.shape[1] + READ_TOGETHER - 1 - known_BL.shape[1]
+        padded_BL = F.pad(known_BL, (missing, 0), value=END) if missing else known_BL
+        return padded_BL.unfold(1, READ_TOGETHER, 1).flip(2) + self.table_R
 
     def forward(self, tok_BL: Tensor, cache: Cache | None = None, noise: torch.Generator | None = None) -> Tensor:
         """Logits (B, L, V), float32; of the last tokens alone where there are more than the context.
