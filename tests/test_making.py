@@ -110,6 +110,7 @@ def test_a_sheet_is_what_generate_makes_and_stands_where_it_says(shelf: Shelf) -
         assert np.array_equal(sheet.images, run.generate(**wishes).images)
         assert sheet.places is not None
         assert np.abs(run.hand().pictures(sheet.places).astype(int) - sheet.images).max() <= 1
+    assert easel.draw(run, **PLAIN | {"by_code": "categorical"}).columns == 3 and easel.draw(run, **PLAIN | {"by_class": True}).columns == 2
     assert easel.draw(run, **PLAIN | {"label": "b"}).names[2] == "picture 2 of seed 3, b"
 
 
@@ -149,13 +150,14 @@ def test_mixtures_and_paths(shelf: Shelf, tmp_path: Path) -> None:
     run = shelf.open("gan")
     hand = run.hand()
     a, b = (easel.Held(hand.at([Seed(0, number)], "a"), str(number)) for number in range(2))
-    sheet = easel.mix(hand, a, [b], steps=4)
+    sheet = easel.mix(hand, [b], a, steps=4)
+    assert np.array_equal(sheet.images, easel.mix(hand, [b, a], a, steps=4).images)
     assert sheet.columns == 4 and np.array_equal(sheet.images[0], hand.pictures(b.place)[0])
     assert np.abs(sheet.images[-1].astype(int) - hand.pictures(a.place)[0]).max() <= 1
     film = easel.path(hand, [a, b], 1, False, "webp", tmp_path / "film")
     assert read_stamp(film)["Run"] == "gan" and Image.open(film).n_frames == 15
     assert "data:image/webp" in easel.moving(film)
-    for call in (lambda: easel.mix(hand, a, []), lambda: easel.path(hand, [a], 1, False, "webp", tmp_path / "no")):
+    for call in (lambda: easel.mix(hand, [], a), lambda: easel.mix(hand, [a], a), lambda: easel.path(hand, [a], 1, False, "webp", tmp_path / "no")):
         with pytest.raises(RecipeError):
             call()
 

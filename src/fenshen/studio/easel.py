@@ -27,6 +27,7 @@ from fenshen.control.moving import Format, around, between, film, mixtures
 from fenshen.control.reading import read_pictures
 from fenshen.errors import RecipeError
 from fenshen.evaluate.charts import Markup, element
+from fenshen.families.codes import steps
 from fenshen.lang import tr
 from fenshen.media.image import flattened, over_white, png, read_picture
 from fenshen.studio.opened import Opened
@@ -92,7 +93,9 @@ def draw(run: Opened, **wishes: Any) -> Sheet:
         if run.priors:
             run.hand().sampler.choose(run.priors[0])  # It belongs to everybody.
     names = [tr("picture {number} of seed {seed}", number=number, seed=wishes["seed"]) for number in range(len(images))]
-    return Sheet(images, named(names, labels, run.made.classes), labels, places, {"Seed": wishes["seed"]})
+    columns = len(steps(run.hand().sampler.codes, wishes["by_code"])) if wishes.get("by_code") else None
+    columns = len(run.made.classes) if wishes.get("by_class") else columns
+    return Sheet(images, named(names, labels, run.made.classes), labels, places, {"Seed": wishes["seed"]}, columns)
 
 
 def _places(hand: Hand, parts: Sequence[Any], truncation: float) -> Places:
@@ -110,7 +113,9 @@ def _places(hand: Hand, parts: Sequence[Any], truncation: float) -> Places:
 
 def named(names: Sequence[str], labels: np.ndarray | None, classes: Sequence[str]) -> tuple[str, ...]:
     """With their labels."""
-    return tuple(names) if labels is None else tuple(f"{name}, {classes[int(label)]}" for name, label in zip(names, labels, strict=True))
+    if labels is None:
+        return tuple(names)
+    return tuple(tr("{name}, {label}", name=name, label=classes[int(label)]) for name, label in zip(names, labels, strict=True))
 
 
 def sheet_of(hand: Hand, places: Places, names: Sequence[str], facts: dict[str, Any], columns: int | None = None) -> Sheet:
@@ -137,11 +142,16 @@ def vary(hand: Hand, held: Held, count: int, far: float, seed: int) -> Sheet:
     return sheet_of(hand, places, names, {"Varied": held.name, "Far": far})
 
 
-def mix(hand: Hand, coarse: Held, picks: Sequence[Held], steps: int = 8) -> Sheet:
-    """What is strong of the picture in hand and fine of the last one put aside, from none to all; of two labels a row each."""
-    if not picks:
+def mix(hand: Hand, picks: Sequence[Held], held: Held, steps: int = 8) -> Sheet:
+    """What is strong of one picture and fine of another, from none to all; of two labels a row each.
+
+    Of what is put aside and then in hand the last two: the one in hand counts where it is not the last one put aside.
+    """
+    if picks and not picks[-1].place.z_BD.equal(held.place.z_BD):
+        picks = [*picks, held]
+    if len(picks) < 2:
         raise RecipeError("mixing takes two pictures: put one aside, then take another in hand")
-    fine = picks[-1]
+    fine, coarse = picks[-2:]
     counts, rows = mixtures(hand, Places.of([coarse.place, fine.place]), steps)
     names = [tr("{first} with {second}: {part} %", first=fine.name, second=coarse.name, part=round(100 * count / counts[-1])) for count in counts]
     return sheet_of(hand, Places.of(rows), names * len(rows), {"Mixed": f"{coarse.name} + {fine.name}"}, steps)

@@ -40,7 +40,9 @@ def build(face: Face, run: Opened) -> None:
     sheet = gr.State(None)
     with gr.Column(elem_classes="fs-card"):
         wishes = wishes_for(run)
-        make = gr.Button(tr("Make"), variant="primary", elem_id="make", elem_classes="fs-do")
+        with gr.Row(elem_classes="fs-actions"):
+            make = gr.Button(tr("Make"), variant="primary", elem_id="make", elem_classes="fs-do")
+            others = gr.Button(tr("Others"), elem_id="make-others", elem_classes="fs-do")
     file = gr.DownloadButton(visible="hidden", elem_id="make-file")
     with gr.Row(elem_classes="fs-table"):
         with gr.Column(scale=3, min_width=300):
@@ -73,7 +75,9 @@ def build(face: Face, run: Opened) -> None:
 
         return packed
 
-    make.click(drawn, list(wishes.values()), [sheet, tiles, saving], **WORK)
+    made = [sheet, tiles, saving]
+    make.click(drawn, list(wishes.values()), made, **WORK)
+    others.click(next_seed, wishes["seed"], wishes["seed"], **LIVE).then(drawn, list(wishes.values()), made, **WORK)
     for packing, button in buttons.items():
         button.click(saved(packing), sheet, file, **WORK).success(None, js=FETCH, **LIVE)
 
@@ -104,6 +108,10 @@ def wishes_for(run: Opened) -> dict[str, Any]:
     for part in wishes.values():
         part.interactive = True
     return wishes
+
+
+def next_seed(seed: float | None) -> int:
+    return int(seed or 0) + 1
 
 
 def label_name(run: Opened) -> str:
@@ -154,7 +162,7 @@ class Bench:
             gr.HTML(element("h2", tr("Put aside")))
             self.aside = gr.HTML(js_on_load=CHOOSE, elem_id="make-picks")
             with gr.Row(elem_classes="fs-actions"):
-                self.mix = gr.Button(tr("Mix the last with the one in hand"), size="sm", elem_id="make-mix")
+                self.mix = gr.Button(tr("Mix the last two"), size="sm", elem_id="make-mix")
                 self.path = gr.Button(tr("A path through all"), size="sm", elem_id="make-path")
                 self.clear = gr.Button(tr("Clear"), size="sm")
             with gr.Accordion(tr("How the path is shown"), open=False):
@@ -264,7 +272,7 @@ class Bench:
         run = self.run()
         with run.lent() as hand:
             held = easel.Held(self._place(run, hand, held, *turns), held.name)
-            return shown(easel.mix(hand, held, [pick for pick, _ in picks]))
+            return shown(easel.mix(hand, [pick for pick, _ in picks], held))
 
     def walked(self, picks: list[tuple[Held, Any]], seconds: float, loop: bool, format: str) -> tuple[gr.HTML, gr.DownloadButton]:
         from fenshen.studio import easel

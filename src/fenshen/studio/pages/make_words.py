@@ -11,6 +11,7 @@ from fenshen.errors import FenshenError
 from fenshen.evaluate.charts import element
 from fenshen.lang import tr
 from fenshen.studio.face import Face
+from fenshen.studio.pages.make_pictures import FETCH, next_seed
 
 if TYPE_CHECKING:
     from fenshen.studio.dictation import Dictation
@@ -38,6 +39,7 @@ def _writing(face: Face, run: Opened) -> None:
         wishes = wishes_for(run)
         with gr.Row(elem_classes="fs-actions"):
             make = gr.Button(tr("Make"), variant="primary", elem_id="make")
+            others = gr.Button(tr("Others"), elem_id="make-others")
             stop = gr.Button(tr("Stop"), interactive=False, elem_id="make-stop")
     paper = gr.HTML(elem_id="make-paper", visible=False)
     with gr.Row(visible=False, elem_classes="fs-actions") as saving:
@@ -80,12 +82,10 @@ def _writing(face: Face, run: Opened) -> None:
 
     outputs = [going, written, paper, make, stop, saving]
     gr.on([make.click, wishes["prompt"].submit], write, list(wishes.values()), outputs, **WORK)
+    others.click(next_seed, wishes["seed"], wishes["seed"], queue=False, **WORK).then(write, list(wishes.values()), outputs, **WORK)
     stop.click(stopped, going, None, queue=False, **WORK)
     for ending, button in files.items():
         button.click(saved(ending), written, file, **WORK).success(None, js=FETCH, **WORK)
-
-
-FETCH = "() => document.querySelector('#make-file a, a#make-file, button#make-file')?.click()"
 
 
 def stopped(going: Dictation | None) -> None:
