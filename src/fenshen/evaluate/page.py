@@ -106,6 +106,15 @@ def harmless(text: str) -> bool:
     return text.startswith(tuple(f'<!doctype html>\n<html lang="{code}"><head>{joined(_rule())}' for code in ("en", "zh-CN")))
 
 
+def only(text: str, name: str) -> str:
+    """Of a written report the section of that name alone, as a page of its own; "" where it has none."""
+    begin = text.find(f'<section aria-labelledby="{name}">')
+    end, body = text.find("</section>", begin), text.find("<body>")
+    if min(begin, end, body) < 0:
+        return ""
+    return f"{text[:body]}<body><main>{text[begin:end]}</section></main></body></html>"
+
+
 def _section(name: str, heading: str, *inside: str) -> Markup:
     return element("section", element("h2", heading, id=name), *inside, aria_labelledby=name)
 

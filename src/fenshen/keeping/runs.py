@@ -143,9 +143,9 @@ def rename(run: RunFolder, name: str) -> RunFolder:
 
 def call(run: RunFolder) -> None:
     """Its own files say the name that it has now."""
-    before = html.escape(str(_read(run, "report.json").get("run", "")))
+    before = html.escape(str(record(run, "report.json").get("run", "")))
     for file in SPEAK_OF_ITSELF:
-        said = _read(run, file)
+        said = record(run, file)
         if "run" in said:
             run.write_json(file, said | {"run": run.path.name})
     report = run.path / "report.html"
@@ -167,13 +167,13 @@ def _tell(run: RunFolder, old: str, new: str) -> None:
         times = path.stat().st_atime_ns, path.stat().st_mtime_ns
         write_atomically(path, recipe.set({"adapt.parent": new}).toml().encode())
         os.utime(path, ns=times)
-    said = _read(run, "adapt.json")
+    said = record(run, "adapt.json")
     if said.get("parent") == old:
         run.write_json("adapt.json", said | {"parent": new})
 
 
-def _read(run: RunFolder, name: str) -> dict[str, Any]:
-    """Empty where there is no such file, or none that can be read."""
+def record(run: RunFolder, name: str) -> dict[str, Any]:
+    """What a run has written down in a file of JSON. Empty where there is no such file, or none that can be read."""
     try:
         said = json.loads((run.path / name).read_text("utf-8"))
     except (OSError, ValueError):
@@ -186,9 +186,8 @@ def delete(run: RunFolder) -> Deleted:
     RunFolderError while it trains, and where the folder also holds what is not of a run."""
     path = run.path
     check_deletable(run)
-    size, fingerprint = size_of(path), _read(run, "data.json").get("fingerprint")
-    used = fingerprint in {_read(other, "data.json").get("fingerprint") for other in list_runs() if other.path.resolve() != path.resolve()}
-    source = _source(run)
+    size, fingerprint, source = size_of(path), record(run, "data.json").get("fingerprint"), _source(run)
+    used = fingerprint in {record(other, "data.json").get("fingerprint") for other in list_runs() if other.path.resolve() != path.resolve()}
     with run.held():
         run.delete()
     uploads.release(source)

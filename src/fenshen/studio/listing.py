@@ -8,11 +8,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fenshen.errors import FenshenError, RunFolderError
+from fenshen.errors import FenshenError
 from fenshen.evaluate.charts import Markup, element, joined
 from fenshen.lang import tr
 from fenshen.phrases import bytes_in_words, duration
 from fenshen.studio.desk import OVER, Desk
+from fenshen.studio.shelf import found
 
 if TYPE_CHECKING:
     from fenshen.api import Run
@@ -28,10 +29,7 @@ def find(name: str) -> Run:
     """A run by its name among the runs, never by a path. RunFolderError where there is none."""
     from fenshen import api
 
-    for run in api.runs():
-        if run.path.name == name:
-            return run
-    raise RunFolderError("there is no run {name} any more: it was deleted or has another name now", name=name)
+    return api.Run(found(name))
 
 
 def rows(desk: Desk) -> list[dict[str, Any]]:
@@ -39,8 +37,8 @@ def rows(desk: Desk) -> list[dict[str, Any]]:
     from fenshen import api
 
     at_desk = {job.run: job.state for job in desk.jobs() if job.state not in (*OVER, "paused")}
-    found = [run.summary() | {"look": look(run.path)} for run in api.runs()]
-    return [row | {"state": at_desk.get(row["name"], row["state"])} for row in found]
+    listed = [run.summary() | {"look": look(run.path)} for run in api.runs()]
+    return [row | {"state": at_desk.get(row["name"], row["state"])} for row in listed]
 
 
 def chosen_from(found: list[dict[str, Any]], query: str, order: str) -> list[dict[str, Any]]:

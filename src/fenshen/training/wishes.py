@@ -16,12 +16,15 @@ from torch import Tensor
 from fenshen.errors import OutOfSpaceError, RecipeError
 from fenshen.families.base import Sampler
 from fenshen.families.preference import Preference, Taste, fit
-from fenshen.generate import Order, choose_labels, noise
+from fenshen.generate import Order, choose_labels, generate, noise
 from fenshen.lang import tr
+from fenshen.media.image import grid, save_picture
 from fenshen.run import Made, RunFolder, enough_space, read_tensors, write_atomically, write_tensors
+from fenshen.writing import stamp_of
 
 LINE = re.compile(r"(?:(\d+):)?(\d+)\s+(like|dislike)")
 SPREAD = 2.0  # Standard deviation, before any wish, of what the latent and the label each add to the logit.
+SHOWN = 64  # Samples of the new run.
 PARTS = 5  # Of the wishes, each foreseen from the others.
 COPIED = ("data.json", "log.jsonl", "state/last.safetensors", "state/groups.safetensors", "state/origin.safetensors")
 Say = Callable[[str], None]
@@ -89,6 +92,7 @@ def teach(parent: RunFolder, wishes: list[Wish], strength: float, out: Path | No
         write_tensors(run.weights, dict(sampler.state_dict()), _told(header, made, shares))
         run.write_json("adapt.json", {"parent": str(parent.path.resolve()), "wishes": asdict(taught) | {"strength": strength}})
         _copy(parent, run)
+        _draw(run)
     except OutOfSpaceError:
         run.delete()
         raise
@@ -109,6 +113,13 @@ def _copy(parent: RunFolder, run: RunFolder) -> None:
             (run.path / name).parent.mkdir(exist_ok=True)
             with enough_space(run.path / name):
                 shutil.copyfile(parent.path / name, run.path / name)
+
+
+def _draw(run: RunFolder) -> None:
+    """A first sheet of samples, as a training has one per tick."""
+    sampler, made, header = run.load_sampler()
+    pictures = np.concatenate([part for part, _ in generate(sampler, made, Order(SHOWN))])
+    save_picture(grid(pictures), run.samples / f"{round(1000 * header['kimg']):09d}.png", stamp=stamp_of(run.path.resolve().name))
 
 
 def _in_words(taught: Taught) -> str:

@@ -73,8 +73,7 @@ class Manage:
 
     def lay_bench(self) -> None:
         self.about = gr.HTML()
-        with gr.Group():
-            self.name = gr.Textbox(label=tr("Name"), max_lines=1, elem_id="manage-name")
+        self.name = gr.Textbox(label=tr("Name"), max_lines=1, elem_id="manage-name")
         self.rename = gr.Button(tr("Rename"), elem_id="manage-rename", elem_classes="fs-do")
         gr.HTML(element("h3", tr("For others")))
         parts = [(tr("model.onnx, which runs without fenshen"), "onnx"), (tr("weights and recipe"), "safetensors"), (tr("model card"), "card")]
