@@ -86,6 +86,22 @@ def test_what_runs_can_do(shelf: Shelf) -> None:
     assert words.writes and not words.latents and not words.judged and words.speakers == []
 
 
+def test_what_is_said_of_a_run(shelf: Shelf, tmp_path: Path) -> None:
+    pytest.importorskip("gradio", reason="the studio needs gradio: pip install 'fenshen[studio]'")
+    from fenshen.studio.desk import Desk, write
+    from fenshen.studio.face import Face
+    from fenshen.studio.pages.make import about, choices
+
+    face = Face("en", Desk(tmp_path), shelf=shelf)
+    assert {name: said for said, name in choices()} == {"gan": "gan · pictures", "counting": "counting · words"}
+    assert "8 × 8" in about(face, shelf.open("gan")) and "2 labels" in about(face, shelf.open("gan"))
+    assert "still training" not in about(face, shelf.open("gan"))
+    (tmp_path / "1").mkdir()
+    write(tmp_path / "1" / "job.json", {"verb": "resume", "name": "gan"})
+    write(tmp_path / "1" / "state.json", {"state": "training", "run": "gan"})
+    assert "still training" in about(face, shelf.open("gan")) and "train?run=gan" in about(face, shelf.open("gan"))
+
+
 def test_knobs_of_a_run(shelf: Shelf) -> None:
     run = shelf.open("gan")
     assert [knob.name for knob in run.knobs] == ["categorical", "continuous", *(f"sefa-{number}" for number in range(1, 7))]

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from made import picture, pixels
 from PIL import Image
+from test_accessibility import findings
 
 if TYPE_CHECKING:
     from conftest import Studio
@@ -24,7 +25,7 @@ COUNTED = {"evaluate.report": False, "data.held_out": 0.0}
 
 @pytest.fixture(scope="module")
 def runs(studio: Studio, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`make-pictures` (labels), `make-larger` (enlarges), `make-words` and `make-talk`, all of them hardly trained."""
+    """`make-pictures` (labels), `make-larger` (enlarges), `make-whole` (repairs), `make-words` and `make-talk`, all of them hardly trained."""
     import fenshen
 
     folder = tmp_path_factory.mktemp("make")
@@ -32,6 +33,7 @@ def runs(studio: Studio, tmp_path_factory: pytest.TempPathFactory) -> Path:
     np.savez(folder / "small.npz", images=images, labels=np.array(["a", "b"] * 20))
     fenshen.train(folder / "small.npz", kimg=0.016, changes=FAST, out=studio.runs / "make-pictures")
     fenshen.train(folder / "small.npz", kimg=0.016, changes=FAST, task="upscale=2", out=studio.runs / "make-larger")
+    fenshen.train(folder / "small.npz", kimg=0.016, changes=FAST, task="inpaint", out=studio.runs / "make-whole")
     (folder / "small.npz").unlink()  # Without it no measuring network is taught first.
     (folder / "words.txt").write_text("\n".join(f"the river has carried all our boats for {number} years" for number in range(200)))
     fenshen.train(folder / "words.txt", "ngram", changes=COUNTED | {"model.order": 5}, out=studio.runs / "make-words")
@@ -69,7 +71,7 @@ def test_pictures_in_hand(page: Page, runs: Path) -> None:
     page.locator("#make-picks img").nth(1).wait_for()
     page.get_by_role("button", name="A path through all").click()
     page.locator("#make-film img[src^='data:image/webp']").wait_for()
-    page.get_by_role("button", name="Mix the last").click()
+    page.get_by_role("button", name="Mix the last two").click()
     page.locator("#make-tiles img[alt*=' with picture 5 of seed 0']").first.wait_for()
 
 
@@ -115,6 +117,31 @@ def test_a_picture_becomes_larger(page: Page, runs: Path, tmp_path: Path) -> Non
     assert Image.open(tmp_path / "large.png").size == (60, 40)
 
 
+@pytest.mark.slow  # The editor draws by WebGL, which the processor has to stand in for.
+def test_a_picture_is_repaired_where_it_was_painted_over(page: Page, runs: Path, tmp_path: Path) -> None:
+    whole = picture(1, 80, 120)
+    whole.save(tmp_path / "whole.png")
+    page.goto("/en/make?run=make-whole")
+    page.locator("#make-source input[type=file]").first.set_input_files(tmp_path / "whole.png")
+    page.get_by_label("Brush").first.wait_for()
+    page.wait_for_timeout(1000)  # The editor fits the picture into its place.
+    box = page.locator("#make-source canvas").first.bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 10, y, steps=4)
+    page.mouse.up()
+    page.wait_for_timeout(300)
+    page.get_by_role("button", name="Repair").click()
+    page.get_by_text("after, 120 × 80").wait_for()
+    with page.expect_download() as fetched:
+        page.locator("#make-file").click()
+    fetched.value.save_as(tmp_path / "repaired.png")
+    changed = (np.asarray(Image.open(tmp_path / "repaired.png")) != np.asarray(whole)).any(2)
+    assert changed[40, 60] and not changed[:10].any() and not changed[:, :10].any()
+
+
 def test_words_grow_and_show_what_they_copied(page: Page, runs: Path) -> None:
     page.goto("/en/make?run=make-words")
     page.get_by_label("Beginning").fill("the river")
@@ -122,6 +149,7 @@ def test_words_grow_and_show_what_they_copied(page: Page, runs: Path) -> None:
     page.get_by_text(re.compile(r"longest run of the training text: \d+ characters")).wait_for()
     assert page.locator("#make-paper article").inner_text().startswith("the river has")
     assert page.locator("#make-paper mark").count() >= 1
+    assert not findings(page)
     with page.expect_download() as fetched:
         page.get_by_role("button", name="Save as rows").click()
     assert json.loads(Path(fetched.value.path()).read_text("utf-8").splitlines()[0])["prompt"] == "the river"
