@@ -16,6 +16,7 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 
 from fenshen.errors import RecipeError
+from fenshen.lang import Said, said
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -315,7 +316,7 @@ FAMILIES: dict[str, type[Model]] = {
 class Train(Section):
     """How long, how fast, on what."""
 
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(0, description="everything random follows from it")
     minutes: Positive | None = Field(None, description="stop after this time")
     kimg: Positive | None = Field(None, description="stop after this many thousand real pictures")
     batch: Annotated[int, Field(ge=1, le=4096)] | None = Field(None, description="pictures per step; derived from the data")
@@ -341,7 +342,7 @@ class Train(Section):
     augmentation_target: Fraction = Field(0.6, description="r_t at which the adaptive strength settles")
     augmentation_cap: Fraction = Field(0.85, description="largest adaptive strength")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="of what is computed; auto: the probe chooses")
     channels_last: bool | None = Field(None, description="memory format; the probe chooses")
     threads: Annotated[int, Field(ge=1)] | None = Field(None, description="CPU threads; the probe chooses")
     parts: Annotated[int, Field(ge=1, le=64)] | None = Field(
@@ -443,7 +444,30 @@ def parse(values: dict[str, Any], where: str) -> Recipe:
         if first["type"] == "extra_forbidden":
             known = ", ".join(_siblings(first["loc"]))
             raise RecipeError("{where}: there is no key {key}; known here: {known}", where=where, key=key, known=known) from None
-        raise RecipeError("{where}: {key} = {value}: {problem}", where=where, key=key, value=first["input"], problem=first["msg"]) from None
+        raise RecipeError("{where}: {key} = {value}: {problem}", where=where, key=key, value=first["input"], problem=_problem(first)) from None
+
+
+def _problem(error: Any) -> Said | str:
+    """What is wrong with a value, in the reader's language where it is one of the usual mistakes."""
+    limits = error.get("ctx") or {}
+    match error["type"]:
+        case "greater_than_equal":
+            return said("at least {limit}", limit=f"{limits['ge']:g}")
+        case "greater_than":
+            return said("more than {limit}", limit=f"{limits['gt']:g}")
+        case "less_than_equal":
+            return said("at most {limit}", limit=f"{limits['le']:g}")
+        case "less_than":
+            return said("less than {limit}", limit=f"{limits['lt']:g}")
+        case "literal_error":
+            return said("one of {known}", known=limits["expected"])
+        case "int_parsing" | "int_type" | "int_from_float":
+            return said("a whole number is needed")
+        case "float_parsing" | "float_type":
+            return said("a number is needed")
+        case "bool_parsing" | "bool_type":
+            return said("true or false is needed")
+    return str(error["msg"])
 
 
 def _siblings(loc: tuple[int | str, ...]) -> Iterable[str]:

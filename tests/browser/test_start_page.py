@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -91,3 +92,21 @@ def test_a_name_from_outside_stays_a_name(page: Page, tmp_path: Path) -> None:
     choose(page, "folder", made.write_folder(tmp_path / "set", {f"{label}/{i}.png": made.png(i) for i in range(3)} | {"b/1.png": made.png(9)}))
     page.locator(".fs-chips").wait_for()
     assert label in page.locator(".fs-chips").inner_text()
+
+
+def test_settings_are_passed_on_and_mistakes_told(page: Page, studio: Studio) -> None:
+    opened(page).locator("#built-in-digits").click()
+    page.locator(".fs-settings > summary").click()
+    page.locator(".fs-settings details summary", has_text="Training").click()
+    page.locator("#set-train-batch").fill("-5")
+    page.locator("#set-train-lr").fill("0.002")
+    page.get_by_role("alert").filter(has_text="train.batch = -5: at least 1").wait_for()
+    page.locator("#set-train-batch").fill("")
+    page.locator("#set-train-batch").blur()
+    page.locator("#told", has_text="Changed: train.lr = 0.002").wait_for()
+    page.locator("#train").click()
+    page.wait_for_url("**/en/train*")
+    jobs = [json.loads(path.read_text()) for path in sorted((studio.runs / ".studio" / "jobs").glob("*/job.json"))]
+    assert jobs[-1]["changes"] == {"train.lr": "0.002"} and jobs[-1]["source"] == "digits" and jobs[-1]["minutes"] == 3
+    page.locator("#pause").click()
+    page.locator("#pause").wait_for(state="detached")

@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 import fenshen
 from fenshen import errors
 from fenshen.errors import FenshenError
 from fenshen.lang import language, tr
+from fenshen.recipe import FAMILIES, Recipe
 
 SOURCE = Path(fenshen.__file__).parent
 SAYING = {"tr", "said", "Said"} | {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, FenshenError)}
@@ -60,9 +62,20 @@ def literals(node: ast.expr, assigned: list[ast.Assign]) -> Iterator[str | None]
             yield None
 
 
+def described(section: type[BaseModel]) -> Iterator[str]:
+    """The help of every field of a recipe, which the studio's form shows."""
+    for field in section.model_fields.values():
+        if field.description:
+            yield field.description
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from described(field.annotation)
+
+
 def all_texts() -> dict[str, str]:
     """Text -> where it is said."""
     found = dict.fromkeys(DYNAMIC, "names of players")
+    for section in (Recipe, *FAMILIES.values()):
+        found |= dict.fromkeys(described(section), "recipe.py, a description")
     for path in sorted(SOURCE.rglob("*.py")):
         for line, text in texts(ast.parse(path.read_text("utf-8"))):
             if text:

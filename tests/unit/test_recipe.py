@@ -47,7 +47,7 @@ def test_a_recipe_cannot_be_changed_in_place() -> None:
 
 @pytest.mark.parametrize(("key", "value", "said"), [
     ("train.seconds", 5, "known here: seed, minutes"), ("nix.lr", 1, "no key nix"), ("train.lr.more", 1, "train.lr = "),
-    ("train.lr", 0, "greater than 0"),
+    ("train.lr", 0, "more than 0"), ("train.batch", "many", "a whole number is needed"),
     ("train.lr", "fast", "train.lr = fast"), ("data.resolution", 7, "8"), ("data.resolution", 1024, "256"), ("model.family", "nix", "model.family"),
     ("model.objective", "nix", "relativistic"), ("train.ticks", 1.5, "train.ticks"), ("data.augment.flip", 2, "data.augment.flip"),
 ])  # fmt: skip

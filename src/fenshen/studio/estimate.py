@@ -14,20 +14,32 @@ from fenshen.lang import language, tr
 from fenshen.phrases import bytes_in_words, number
 
 LONGEST_SECONDS = 300
+timing: set[subprocess.Popen[str]] = set()  # Processes of this studio, to be ended with it.
 
 
 def timed(source: str, recipe: str, minutes: float, changes: dict[str, Any]) -> dict[str, Any]:
     """The plan, as `fenshen train --dry-run --json` says it. FenshenError with what that complained of."""
     settings = [word for key, value in changes.items() for word in ("--set", f"{key}={json.dumps(value, ensure_ascii=False)}")]
     words = [sys.executable, "-m", "fenshen", "train", "--recipe", recipe, "--minutes", str(minutes), *settings, "--dry-run", "--json", "--", source]
+    process = subprocess.Popen(words, env=os.environ | {"FENSHEN_LANG": language()}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    timing.add(process)
     try:
-        done = subprocess.run(words, env=os.environ | {"FENSHEN_LANG": language()}, capture_output=True, text=True, timeout=LONGEST_SECONDS)
-        return dict(json.loads(done.stdout))
+        said, complaints = process.communicate(timeout=LONGEST_SECONDS)
+        return dict(json.loads(said))
     except subprocess.TimeoutExpired:
+        process.kill()
         raise FenshenError("this machine is too busy to be timed") from None
     except ValueError:
-        complaint = (done.stderr.strip().splitlines() or [""])[-1].removeprefix("fenshen: ")
+        complaint = (complaints.strip().splitlines() or [""])[-1].removeprefix("fenshen: ")
         raise FenshenError("no training can be timed: {problem}", problem=complaint) from None
+    finally:
+        timing.discard(process)
+
+
+def stop() -> None:
+    """When the studio closes, nobody waits for these any more."""
+    for process in [*timing]:
+        process.kill()
 
 
 def estimated(plan: dict[str, Any], minutes: float, words: bool) -> Markup:

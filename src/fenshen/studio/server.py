@@ -20,6 +20,7 @@ try:
 except ImportError as error:
     raise FenshenError("the studio needs a package that is not installed ({package}): pip install 'fenshen[studio]'", package=error.name) from None
 
+from fenshen.studio import estimate
 from fenshen.studio.desk import Desk
 from fenshen.studio.face import LANGUAGES, Face
 from fenshen.studio.frame import studio
@@ -68,6 +69,7 @@ def serve(desk: Desk, listener: socket.socket, names: frozenset[str] | None, pas
     try:
         _Server(config, ready).run(sockets=[listener])
     finally:
+        estimate.stop()
         desk.close()
 
 

@@ -11,12 +11,14 @@ import gradio as gr
 from fenshen.errors import FenshenError
 from fenshen.evaluate.charts import Markup, element
 from fenshen.lang import tr
+from fenshen.recipe import Recipe, load_recipe, ready_recipes
 from fenshen.studio.choices import LONGEST_MINUTES, choices, counts_only, explained, sensible_minutes
 from fenshen.studio.estimate import estimated, timed
 from fenshen.studio.face import Face
+from fenshen.studio.form import changed, checked, form
 from fenshen.uploads import LARGEST_FILE, Parcel
 
-DROP = Path(__file__).parents[1].joinpath("drop.js").read_text("utf-8")
+DROP, FORM = (Path(__file__).parents[1].joinpath(name).read_text("utf-8") for name in ("drop.js", "form.js"))
 CHOOSE = """for (const card of element.querySelectorAll("button")) card.addEventListener("click", () => trigger("select", { name: card.name }));"""
 GO = "(to) => { if (to) window.location.assign(to); return []; }"
 BUILT_IN = ("digits", "topics")
@@ -40,6 +42,8 @@ def build(face: Face) -> None:
         recipe = gr.Radio(label=tr("Recipe"), elem_classes="fs-recipes")
         hint = tr("Longer is better. It can be paused, and goes on when this page is closed.")
         minutes = gr.Slider(1, LONGEST_MINUTES, step=1, label=tr("Minutes"), info=hint)
+        settings = gr.HTML("{}", html_template="${form}", form="", js_on_load=FORM, elem_id="settings")
+        told = gr.HTML(elem_id="told")
         estimate = gr.HTML(elem_id="estimate")
         train = gr.Button(tr("Train"), variant="primary", elem_id="train")
     go = gr.Textbox(visible="hidden")
@@ -53,7 +57,22 @@ def build(face: Face) -> None:
             return
         names = choices(is_words)
         yield {source: given, words: is_words, plan: None, found: markup, wishes: gr.Column(visible=usable), estimate: "",
-               recipe: gr.Radio([(explained(name), name) for name in names], value=names[0]), minutes: sensible_minutes(given, is_words)}  # fmt: skip
+               recipe: gr.Radio([(explained(name), name) for name in names], value=names[0]), minutes: sensible_minutes(given, is_words),
+               **blank(names[0])}  # fmt: skip
+
+    def blank(name: str) -> dict[Any, Any]:
+        """The form of another recipe, with nothing changed."""
+        return {settings: gr.HTML("{}", form=form(ready(name), face.home)), told: ""}
+
+    def check(given: str, name: str, changes: str) -> Markup:
+        from fenshen import api
+
+        wanted = changed(ready(name), changes, face.home)
+        try:
+            api.describe_recipe(given or None, name, changes=wanted)
+        except FenshenError as error:
+            return checked(wanted, str(error))
+        return checked(wanted)
 
     def sent(event: gr.EventData) -> Iterator[dict[Any, Any]]:
         yield from show(str(Parcel.find(str(event.token)).source()))
@@ -64,7 +83,7 @@ def build(face: Face) -> None:
     def typed(place: str) -> Iterator[dict[Any, Any]]:
         yield from show(place.strip())
 
-    def time(given: str, name: str, wanted: float, is_words: bool) -> Iterator[tuple[Any, Any]]:
+    def time(given: str, name: str, wanted: float, changes: str, is_words: bool) -> Iterator[tuple[Any, Any]]:
         if not given or not name or counts_only(name):
             yield None, element("p", tr("It only counts: a few seconds."), class_="fs-note") if name and counts_only(name) else ""
             return
@@ -73,7 +92,7 @@ def build(face: Face) -> None:
             return
         yield None, waiting(tr("Timing a few steps, about 15 seconds …"))
         try:
-            made = timed(given, name, wanted, {})
+            made = timed(given, name, wanted, changed(ready(name), changes, face.home))
             yield made, estimated(made, wanted, is_words)
         except FenshenError as error:
             yield None, element("p", str(error), class_="fs-warning")
@@ -81,27 +100,37 @@ def build(face: Face) -> None:
     def say(made: dict[str, Any] | None, wanted: float, is_words: bool) -> Any:
         return gr.skip() if made is None else estimated(made, wanted, is_words)
 
-    def start(given: str, name: str, wanted: float) -> str:
+    def start(given: str, name: str, wanted: float, changes: str) -> str:
         from fenshen import api
 
         if not given:
             raise FenshenError("nothing is chosen yet: drop files, or take the digits")
-        api.describe_recipe(given, name, minutes=wanted)
-        face.desk.add("train", source=given, recipe=name, minutes=wanted)
+        wishes: dict[str, Any] = {"recipe": name, "minutes": wanted, "changes": changed(ready(name), changes, face.home)}
+        api.describe_recipe(given, **wishes)
+        face.desk.add("train", source=given, **wishes)
         return face.address("train")
 
-    parts = [source, words, plan, found, wishes, recipe, minutes, estimate]
+    parts = [source, words, plan, found, wishes, recipe, minutes, settings, told, estimate]
     answers = [drop.upload(face.answer(sent), None, parts, **QUIET)]
     answers.append(cards.select(face.answer(picked), None, parts, **QUIET))
     if face.home:
         answers.append(path.submit(face.answer(typed), path, parts, **QUIET))
-    wanted = [source, recipe, minutes, words]
+    wanted = [source, recipe, minutes, settings, words]
     for answer in answers:
         answer.then(face.answer(time), wanted, [plan, estimate], concurrency_id="timing", **QUIET)
-    recipe.input(face.answer(time), wanted, [plan, estimate], concurrency_id="timing", trigger_mode="always_last", **QUIET)
+    other = recipe.input(face.answer(blank), recipe, [settings, told], **QUIET)
+    settings.input(face.answer(check), [source, recipe, settings], told, trigger_mode="always_last", **QUIET)
+    other.then(face.answer(time), wanted, [plan, estimate], concurrency_id="timing", **QUIET)
     minutes.release(face.answer(say), [plan, minutes, words], estimate, **QUIET)
     drop.clear(lambda: ("", "", gr.Column(visible=False)), None, [source, found, wishes], **QUIET)
-    train.click(face.answer(start), [source, recipe, minutes], go, **QUIET).then(None, go, None, js=GO)
+    train.click(face.answer(start), [source, recipe, minutes, settings], go, **QUIET).then(None, go, None, js=GO)
+
+
+def ready(name: str) -> Recipe:
+    """A ready recipe; no file of that name, whoever asks."""
+    if name not in ready_recipes():
+        raise FenshenError("there is no ready recipe {name}", name=name)
+    return load_recipe(name)
 
 
 def examined(given: str) -> tuple[Markup, bool, bool]:
