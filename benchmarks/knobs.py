@@ -45,7 +45,7 @@ TURN = """async (turns) => {
 def in_the_handler(run: str, turns: int) -> list[float]:
     """Milliseconds of each turn."""
     from fenshen.control.hand import Seed
-    from fenshen.studio import easel
+    from fenshen.studio import easel, hanging
     from fenshen.studio.shelf import Shelf
 
     shelf, taken = Shelf(), []
@@ -56,7 +56,7 @@ def in_the_handler(run: str, turns: int) -> list[float]:
         opened = shelf.open(run)
         with opened.lent() as hand:
             place = easel.turned(hand, held, opened.knobs, {opened.knobs[-1].name: (turn * 7 % 29) / 10 - 1.35})
-            easel.figure(hand.pictures(place)[0], held.name, run)
+            hanging.figure(hand.pictures(place)[0], held.name, run)
         taken.append(1000 * (time.perf_counter() - began))
     return taken[1:]  # The first one finds the knobs.
 

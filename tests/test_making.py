@@ -23,7 +23,7 @@ from fenshen.evaluate.charts import Markup
 from fenshen.measure.verbatim import Corpus
 from fenshen.media.image import png, read_stamp, save_picture
 from fenshen.shaping import Shape
-from fenshen.studio import dictation, easel, errand
+from fenshen.studio import dictation, easel, errand, hanging
 from fenshen.studio.shelf import Shelf
 
 FAST = {"train.ticks": 1, "train.threads": 1, "train.precision": "fp32", "train.batch": 16, "autopilot": "off", "evaluate.report": False}
@@ -172,7 +172,7 @@ def test_mixtures_and_paths(shelf: Shelf, tmp_path: Path) -> None:
     assert np.abs(sheet.images[-1].astype(int) - hand.pictures(a.place)[0]).max() <= 1
     film = easel.path(hand, [a, b], 1, False, "webp", tmp_path / "film")
     assert read_stamp(film)["Run"] == "gan" and Image.open(film).n_frames == 15
-    assert "data:image/webp" in easel.moving(film)
+    assert "data:image/webp" in hanging.moving(film)
     for call in (lambda: easel.mix(hand, [], a), lambda: easel.mix(hand, [a], a), lambda: easel.path(hand, [a], 1, False, "webp", tmp_path / "no")):
         with pytest.raises(RecipeError):
             call()
@@ -184,7 +184,7 @@ def test_a_picture_of_ones_own(shelf: Shelf, tmp_path: Path, monkeypatch: pytest
     original, held, near = easel.find(shelf.open("gan").hand(), file, lambda step, all: steps.append((step, all)))
     assert original.shape == (8, 8, 1) and len(held.place) == 1 and near > 0
     assert steps == [(step, 5) for step in range(6)]
-    assert "<b>" not in easel.figure(original, held.name, "gan")
+    assert "<b>" not in hanging.figure(original, held.name, "gan")
 
 
 @pytest.mark.parametrize("packing", ["png", "zip", "npz"])
@@ -207,8 +207,8 @@ def test_files_are_stamped_and_whole(packing: easel.Packing, shelf: Shelf, tmp_p
 
 def test_tiles_are_buttons_where_they_can_be_taken(shelf: Shelf) -> None:
     sheet = easel.draw(shelf.open("gan"), **PLAIN)
-    assert easel.tiles(sheet, 2).count("<button") == 6 and 'data-index="2" aria-pressed="true"' in easel.tiles(sheet, 2)
-    assert "<button" not in easel.tiles(easel.Sheet(sheet.images, sheet.names))
+    assert hanging.tiles(sheet, 2).count("<button") == 6 and 'data-index="2" aria-pressed="true"' in hanging.tiles(sheet, 2)
+    assert "<button" not in hanging.tiles(easel.Sheet(sheet.images, sheet.names))
 
 
 def test_the_bytes_of_a_picture() -> None:
@@ -262,6 +262,14 @@ def test_copies_are_marked_and_all_is_escaped() -> None:
     assert "<i>" not in dictation.texts_markup("<i>", ["</i>"]) and isinstance(shown, Markup)
 
 
+def test_what_the_person_wrote_is_no_copy() -> None:
+    corpus = Corpus(["a line that is long enough to be called a copy, and goes on from there"])
+    shown = dictation.copied_markup(corpus, "a line that is long enough to be called a copy", ["? no"])
+    assert "<mark>" not in shown and "characters" in shown and ": 0 characters" not in shown
+    shown = dictation.copied_markup(corpus, "a line that is long enough", [" to be called a copy; no"])
+    assert '<mark><span class="fs-prompt">a line that is long enough</span> to be called a copy</mark>' in shown
+
+
 @pytest.mark.parametrize(("asked", "shape"), [
     (("free", True, True, 4, "", None), Shape()),
     (("qiyan", True, False, 4, "", 12), Shape("qiyan", rhyme=True, no_copy=12)),
@@ -288,6 +296,6 @@ def test_a_mask_is_what_was_painted(tmp_path: Path) -> None:
 
 def test_names_of_knobs() -> None:
     kinds = [("closed form", "sefa-2"), ("principal component", "pca-1"), ("code", "continuous"), ("named", "smiling")]
-    assert [easel.knob_name(SimpleNamespace(kind=kind, name=name)) for kind, name in kinds] == [
+    assert [hanging.knob_name(SimpleNamespace(kind=kind, name=name)) for kind, name in kinds] == [
         "Direction 2", "Main variation 1", "Code continuous", "smiling"
     ]  # fmt: skip

@@ -48,13 +48,21 @@ def texts_markup(prompt: str, texts: Sequence[str], growing: bool = False) -> Ma
 
 
 def copied_markup(corpus: Corpus, prompt: str, texts: Sequence[str]) -> Markup:
-    """Texts with what stands word for word in the training text marked, and for each the longest such run."""
-    return _papers(_copied(corpus, prompt + text) for text in texts)
+    """Texts after their prompt, with what stands word for word in the training text marked, and of what was written the longest such run.
+
+    A copy may begin in the prompt; one that ends there is the person's own.
+    """
+    return _papers(_copied(corpus, prompt, text) for text in texts)
 
 
-def _copied(corpus: Corpus, text: str) -> Markup:
-    parts = (element("mark", part) if copied else part for part, copied in marked(text, copies(corpus, text)))
-    longest = corpus.longest(text)
+def _copied(corpus: Corpus, prompt: str, text: str) -> Markup:
+    runs = [run for run in copies(corpus, prompt + text) if run.start + run.length > len(prompt)]
+    longest, place, parts = corpus.longest(text), 0, []
+    for part, copied in marked(prompt + text, runs):
+        own = max(0, min(len(part), len(prompt) - place))
+        place += len(part)
+        whole = joined([*([element("span", part[:own], class_="fs-prompt")] if own else []), part[own:]])
+        parts.append(element("mark", whole) if copied else whole)
     run = text[longest.start :][: longest.length]
     said = tr("longest run of the training text: {length} characters", length=longest.length)
     shown = element("q", run if len(run) <= 60 else run[:57] + "…")

@@ -28,14 +28,14 @@ def build(face: Face, run: Opened) -> None:
 
     @face.answer
     def restored(source: str | dict[str, Any] | None, mask: str | None) -> tuple[gr.HTML, gr.DownloadButton]:
-        from fenshen.studio import easel
+        from fenshen.studio import easel, hanging
 
         folder = easel.fresh(save.GRADIO_CACHE)
         picture, mask = (source, None) if isinstance(source, str) else easel.painted(source, mask, folder)
         if picture is None:
             raise DataError("there is no picture yet: drop one first")
         before, after, file = easel.restore(face.shelf.open(run.path.name), Path(picture), None if mask is None else Path(mask), folder)
-        return gr.HTML(easel.before_after(before, after), visible=True), gr.DownloadButton(value=str(file), visible=True)
+        return gr.HTML(hanging.before_after(before, after), visible=True), gr.DownloadButton(value=str(file), visible=True)
 
     restore.click(restored, [source, mask], [shown, save], **WORK)
 
