@@ -50,11 +50,11 @@ def test_short_texts_make_small_steps_on_a_gpu_too(texts: Texts) -> None:
 
 
 def test_a_plan_reads_a_text_as_often_as_is_worth_it(texts: Texts) -> None:
-    """45 times with one weight per token; half as often with four times the weights; a thousand steps in any case."""
+    """65 times with one weight per token; half as often with four times the weights; a thousand steps in any case."""
     tokens = int(texts.lengths[texts.train].sum())
-    recipes = [completed(texts, model__width=width, model__depth=2, train__batch=1) for width in (64, 128)]
+    recipes = [completed(texts, model__width=width, model__depth=2, train__batch=1) for width in (96, 192)]
     few, many = (enough_rows(recipe, texts) * tokens_per_row(recipe, texts) / tokens for recipe in recipes)
-    assert few == pytest.approx(45 / (24 * 64**2 / tokens) ** 0.5) and many == pytest.approx(few / 2)
+    assert few == pytest.approx(65 / (24 * 96**2 / tokens) ** 0.5) and many == pytest.approx(few / 2)
     assert enough_rows(recipes[0].set({"train.batch": 64}), texts) == 64_000
     assert enough_rows(completed(texts, model__net="lstm"), texts) == float("inf")
 

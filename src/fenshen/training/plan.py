@@ -11,7 +11,8 @@ import torch
 from fenshen.data import Dataset, Texts
 from fenshen.data.groups import default_groups, group
 from fenshen.errors import RecipeError
-from fenshen.recipe import Adversary, Autoencoding, Gan, Model, OverCodes, Recipe, Restore, Restoring, Vae
+from fenshen.families.base import WIDTHS
+from fenshen.recipe import Adversary, Autoencoding, Gan, Model, OverCodes, Recipe, Restore, Restoring, Size, Vae
 from fenshen.run import Made, Written
 from fenshen.training.codecs import complete_codes
 from fenshen.training.material import Material
@@ -82,16 +83,16 @@ def complete(recipe: Recipe, dataset: Material, device: torch.device) -> Recipe:
                           value=model.label_head)  # fmt: skip
     restoring = isinstance(model, Restoring)
     adversarial, wgan = isinstance(model, Adversary), isinstance(model, Adversary) and model.objective == "wgan"
-    count = len(dataset.train)
+    count, size = len(dataset.train), model.size or default_size(device, dataset.resolution)
     batch = train.batch or default_batch(device, dataset.resolution, count, restoring)
     filled = {
         "data.resolution": dataset.resolution,
         "data.channels": dataset.channels,
-        "model.size": model.size or default_size(device, dataset.resolution),
+        "model.size": size,
         "model.groups": 0 if uses_labels(recipe, dataset) else _groups(model, count),
         "train.batch": batch,
         "train.optimizer": train.optimizer or ("rmsprop" if wgan else "adam"),
-        "train.lr": train.lr or default_lr(recipe, dataset.resolution),
+        "train.lr": train.lr or default_lr(recipe, dataset.resolution, size),
         "train.weight_decay": train.weight_decay or 0.0,
         "train.beta1": (0.0 if adversarial else 0.9) if train.beta1 is None else train.beta1,
         "train.beta2": (0.99 if adversarial else 0.999) if train.beta2 is None else train.beta2,
@@ -107,7 +108,6 @@ def complete(recipe: Recipe, dataset: Material, device: torch.device) -> Recipe:
         filled["model.network"] = model.network or ("mlp" if dense else "conv")
         filled["model.halvings"] = (2 if dataset.resolution <= 64 else 3) if model.halvings is None else model.halvings
     if isinstance(model, OverCodes):
-        size = model.size or default_size(device, dataset.resolution)
         filled |= complete_codes(recipe, model, dataset, dataset.classes if uses_labels(recipe, dataset) else (), size)
         filled |= {"train.optimizer": train.optimizer or "adamw", "train.lr": train.lr or 2e-3}
     if train.minutes is None and train.kimg is None:
@@ -167,9 +167,12 @@ def _check_restoring(recipe: Recipe, model: Restoring, resolution: int) -> None:
         raise RecipeError("train.augmentation would change what the critic sees and not what it is told: leave it out; data.augment changes both")
 
 
-def default_lr(recipe: Recipe, resolution: int) -> float:
+def default_lr(recipe: Recipe, resolution: int, size: Size) -> float:
     """WGAN 5e-5 (Arjovsky 2017), WGAN-GP and the articles' networks 1e-4; repairing 3e-4, since its U-Net explodes at more; else 1e-3, and
-    half of that above 32 px where there is a critic or an encoder."""
+    half of that above 32 px where there is a critic or an encoder.
+
+    Against a critic this is for `nano`, and wider networks learn more slowly: a step of Adam changes what a layer says in proportion to its
+    width (Yang et al. 2021, "Tensor programs V", table 3)."""
     model = recipe.model
     if isinstance(model, Adversary) and model.objective == "wgan":
         return 5e-5
@@ -177,10 +180,11 @@ def default_lr(recipe: Recipe, resolution: int) -> float:
         return 1e-4
     if isinstance(model, Restoring) and model.task == "inpaint":
         return 3e-4
-    return 1e-3 if resolution <= 32 or isinstance(model, Restore) else 5e-4
+    lr = 1e-3 if resolution <= 32 or isinstance(model, Restore) else 5e-4
+    return lr * WIDTHS["nano"] / WIDTHS[size] if isinstance(model, Adversary) else lr
 
 
-def default_size(device: torch.device, resolution: int) -> str:
+def default_size(device: torch.device, resolution: int) -> Size:
     """What two CPU cores, or a GPU, can train in minutes."""
     if device.type == "cpu":
         return "nano"
