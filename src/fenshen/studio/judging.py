@@ -165,7 +165,7 @@ def leaks(run: Run) -> Markup:
         return Markup()
     said = run.folder.read_json("audit.json")
     sentences = [str(sentence) for sentence in said.get("verdict", [])]
-    return element("div", element("ul", *(element("li", text) for text in sentences), class_="fs-said"), class_="fs-card")
+    return element("div", element("ul", *(element("li", text) for text in sentences), class_="fs-findings"), class_="fs-card")
 
 
 def can_be_taught(run: Run) -> bool:

@@ -98,7 +98,7 @@ class Judge:
                     self.lay_likes()
 
     def lay_measure(self) -> None:
-        self.measuring = gr.HTML()
+        self.measuring = gr.HTML(visible=False)
         with gr.Row(elem_classes="fs-actions"):
             self.measure = gr.Button(tr("Measure now"), variant="primary", elem_id="judge-measure", elem_classes="fs-do")
             self.stop = gr.Button(tr("Stop measuring"), visible=False, elem_id="judge-stop", elem_classes="fs-do")
@@ -113,7 +113,7 @@ class Judge:
         self.compared = gr.HTML(elem_id="judge-compared")
 
     def lay_leaks(self) -> None:
-        self.auditing = gr.HTML()
+        self.auditing = gr.HTML(visible=False)
         with gr.Row(elem_classes="fs-actions"):
             self.audit = gr.Button(tr("Look for leaks"), variant="primary", elem_id="judge-audit", elem_classes="fs-do")
             self.halt = gr.Button(tr("Stop looking"), visible=False, elem_id="judge-halt", elem_classes="fs-do")
@@ -190,12 +190,12 @@ class Judge:
         page, copies = judging.report_page(run), judging.report_page(run, "copying")
         shown = judging.frame(page, tr("Report of {run}", run=name)) if page else unmeasured(going["evaluate"])
         again = tr("Measure again") if page else tr("Measure now")
-        note = joined([judging.job_note(jobs["evaluate"]), other_language(page)])
+        note, looking = joined([judging.job_note(jobs["evaluate"]), other_language(page)]), judging.job_note(jobs["audit"])
         sheet = judging.frame(copies, tr("What it makes, beside what it was trained on")) if copies else ""
         found = judging.leaks(run) or unaudited(going["audit"])
         return (
-            note, gr.Button(again, visible=not going["evaluate"]), gr.Button(visible=going["evaluate"]), shown,
-            judging.job_note(jobs["audit"]), gr.Button(visible=not going["audit"]), gr.Button(visible=going["audit"]), found, sheet,
+            gr.HTML(note, visible=bool(note)), gr.Button(again, visible=not going["evaluate"]), gr.Button(visible=going["evaluate"]), shown,
+            gr.HTML(looking, visible=bool(looking)), gr.Button(visible=not going["audit"]), gr.Button(visible=going["audit"]), found, sheet,
             gr.Timer(active=any(going.values())),
         )  # fmt: skip
 

@@ -66,7 +66,7 @@ class Manage:
 
     def bring_in(self) -> None:
         with gr.Accordion(tr("Bring in a run from another machine"), open=False):
-            gr.HTML(element("p", tr("A .zip that was packed here or by `fenshen runs pack`. It is read through before it appears among your runs; "
+            gr.HTML(element("p", tr("A .zip that was packed here, or by fenshen runs pack. It is read through before it appears among your runs; "
                                     "nothing in it is executed."), class_="fs-soft"))  # fmt: skip
             self.newcomer = gr.Textbox(label=tr("Name"), info=tr("empty: as it was called before"), elem_id="manage-newcomer")
             self.upload = gr.UploadButton(tr("Choose a .zip"), file_types=[".zip"], elem_id="manage-upload", elem_classes="fs-do")
@@ -88,8 +88,8 @@ class Manage:
         with gr.Column(visible=False, elem_classes="fs-asking", elem_id="manage-asking") as self.asking:
             self.question = gr.HTML()
             with gr.Row(elem_classes="fs-actions"):
-                self.really = gr.Button(tr("Delete for good"), variant="stop", size="sm", elem_id="manage-really")
-                self.keep = gr.Button(tr("Keep it"), size="sm", elem_id="manage-keep")
+                self.really = gr.Button(tr("Delete for good"), variant="stop", elem_id="manage-really")
+                self.keep = gr.Button(tr("Keep it"), elem_id="manage-keep")
 
     def listen(self) -> None:
         answer, shown, bench = self.face.answer, [self.total, self.finder, self.list, self.clear], [self.chosen, *self._of_bench()]
