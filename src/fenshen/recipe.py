@@ -276,7 +276,7 @@ class OverCodes(Model):
     coding_told: bool = Field(False, description="whether that run is told labels; taken from it")
     width: Annotated[int, Field(ge=8, le=4096, multiple_of=2)] | None = Field(None, description="entries of a code's vector; derived from the size")
     depth: Annotated[int, Field(ge=1, le=64)] | None = Field(None, description="layers; derived from the size")
-    dropout: Annotated[float, Field(ge=0, lt=1)] | None = Field(None, description="of what passes between layers; derived: 0.1")
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None = Field(None, description="of what passes between layers; derived: more for few pictures")
 
 
 class TextGan(Writing):

@@ -27,6 +27,7 @@ from fenshen.run import RunFolder
 
 SHAPES = {"nano": (128, 4), "small": (192, 4), "base": (384, 6), "large": (768, 12)}  # Width and layers.
 ENCODED = 256  # Pictures at once.
+FEW, FEW_DROPOUT, DROPOUT = 10_000, 0.4, 0.1  # Pictures that are soon known by heart.
 
 
 def complete_codes(recipe: Recipe, model: OverCodes, dataset: Dataset, classes: tuple[str, ...], size: str) -> dict[str, Any]:
@@ -47,7 +48,7 @@ def complete_codes(recipe: Recipe, model: OverCodes, dataset: Dataset, classes: 
     return {
         "model.codec": str(run.path.resolve()), "model.coding": coding.model_dump(exclude_none=True), "model.coding_told": bool(made.classes),
         "model.width": model.width or width, "model.depth": model.depth or depth,
-        "model.dropout": 0.1 if model.dropout is None else model.dropout,
+        "model.dropout": (FEW_DROPOUT if len(dataset.train) < FEW else DROPOUT) if model.dropout is None else model.dropout,
     }  # fmt: skip
 
 
