@@ -44,3 +44,10 @@ def test_wishes_that_do_not_fit(here: Callable[..., str], tmp_path: Path) -> Non
     assert "c.txt is empty" in here(2, "look", tmp_path / "c.txt")
     assert "d.txt is not text" in here(2, "look", tmp_path / "d.txt")
     assert "data.unit = verse" in here(2, "look", tmp_path / "a.txt", "--set", "data.unit=verse")
+
+
+def test_a_plan_says_why_it_takes_less_than_the_time_there_is(here: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text(story(1, 40))
+    small = ("model.width=16", "model.depth=1", "train.threads=1", "train.precision=fp32", "train.batch=2", "model.context=8")
+    said = here(0, "train", tmp_path / "a.txt", "--minutes", "600", "--dry-run", *(word for wish in small for word in ("--set", wish)))
+    assert "kimg are enough for this much text" in " ".join(said.split())

@@ -99,10 +99,10 @@ def _refuse(flags: list[str]) -> None:
 
 def _dry_run(speaker: Speaker, data: str | None, out: str | None, wishes: dict[str, Any]) -> None:
     from fenshen import api
-    from fenshen.cli.watching import introduction
+    from fenshen.cli.watching import Showing, introduction
 
     speaker.say(tr("Reading the data and timing a few steps, about 15 seconds …"))
-    plan = api.plan(data, **wishes)
+    plan = api.plan(data, watcher=Showing(speaker), **wishes)
     if not speaker.to_json:
         speaker.say(plan.recipe.toml())
         for line in introduction(plan):
