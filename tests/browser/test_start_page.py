@@ -29,7 +29,7 @@ def test_a_folder_is_sent_and_looked_at(page: Page, studio: Studio, tmp_path: Pa
     pets = made.write_folder(tmp_path / "pets", made.classes(11) | broken)
     opened(page)
     choose(page, "folder", pets)
-    looked = page.locator(".fs-report")
+    looked = page.locator(".fs-data")
     looked.wait_for()
     assert "pets" in looked.locator("h2").inner_text() and "22 pictures" in looked.locator("h2").inner_text()
     assert looked.locator(".fs-thumbnails img").count() == 22
@@ -46,8 +46,8 @@ def test_words_in_chinese(page: Page, tmp_path: Path) -> None:
     book.write_text("\n\n".join(f"第{number}章 春眠不觉晓，处处闻啼鸟。" * 20 for number in range(40)), "utf-8")
     opened(page, "zh")
     choose(page, "files", book)
-    page.locator(".fs-report blockquote").first.wait_for()
-    assert "春眠不觉晓" in page.locator(".fs-report").inner_text()
+    page.locator(".fs-data blockquote").first.wait_for()
+    assert "春眠不觉晓" in page.locator(".fs-data").inner_text()
     assert page.get_by_role("radio", name="transformer").is_checked()
 
 
@@ -79,7 +79,7 @@ def test_two_people_see_only_their_own(visitor: Callable[..., Page], studio: Stu
     for page, name in zip(pages, ("mine", "yours"), strict=True):
         choose(page, "folder", made.write_folder(tmp_path / name, made.files(4)))
     for page, name, other in zip(pages, ("mine", "yours"), ("yours", "mine"), strict=True):
-        page.locator(".fs-report h2", has_text=name).wait_for()
+        page.locator(".fs-data h2", has_text=name).wait_for()
         assert other not in page.locator("body").inner_text()
     folders = [path.parents[1] for path in (studio.runs / ".studio" / "files").glob("*/files/*") if path.name in ("mine", "yours")]
     assert len(set(folders)) == 2

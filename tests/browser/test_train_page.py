@@ -52,7 +52,7 @@ def test_a_run_of_the_command_line_is_shown_in_both_languages(page: Page, studio
 def test_digits_from_the_page(page: Page, studio: Studio) -> None:
     page.goto("/en/")
     page.locator("#built-in-digits").click()
-    page.locator(".fs-report").wait_for()
+    page.locator(".fs-data").wait_for()
     page.locator("#train").click()
     page.wait_for_url("**/en/train*")
     page.locator("#sample img").wait_for(timeout=SOON_MS)

@@ -128,6 +128,16 @@ def test_a_killed_process_is_told_from_a_mistake(desk: Desk) -> None:
     assert resumed.state == "paused" and not resumed.error
 
 
+def test_a_paused_training_is_kept_and_measured(desk: Desk) -> None:
+    job = waiting(desk)
+    job.change(state="paused", run="cats")
+    write(job.path / "job.json", {"verb": "train"})
+    desk.closing.set()
+    desk.keep(job)
+    assert job.state == "finished" and [other.run for other in desk.jobs() if other.verb == "evaluate"] == ["cats"]
+    desk.closing.clear()
+
+
 def trained(desk: Desk, kimg: float, **changes: object) -> Job:
     return desk.add("train", source="digits", recipe="gan", kimg=kimg, device="cpu", changes=PLAIN | changes)
 
@@ -161,8 +171,12 @@ def test_a_killed_training_leaves_a_run_that_goes_on(desk: Desk, tmp_path: Path)
     again = Desk(desk.root)  # As after a restart of the studio: the training lives on and is found.
     again.turn()
     assert again.find(job.id).state == "training" and again.busy_with(job.run)
+    again.close()  # It is saved, and goes on with the next studio.
+    assert job.state == "waiting" and not job.alive
+    until(desk, lambda: job.state == "training" and job.progress.get("stage") == "training")
     desk.keep(job)
     until(desk, lambda: job.state == "finished")
+    assert not job.asked and job.progress["stage"] == "measuring"
 
 
 @pytest.mark.slow

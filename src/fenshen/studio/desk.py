@@ -215,7 +215,7 @@ class Desk:
 
     def keep(self, job: Job) -> None:
         """Stops a training for good, and measures what it has come to."""
-        if job.state == "paused":
+        if job.state == "paused" or (job.state == "waiting" and job.goes_on):
             job.change(state="finished", error="")
             self.add("evaluate", name=job.run)
         else:
@@ -227,9 +227,7 @@ class Desk:
         with self.turn_lock:
             if job.state != "paused":
                 raise RunFolderError("this training is not paused: {state}", state=job.state)
-            (job.path / "keep").unlink(missing_ok=True)
-            write(job.path / "job.json", {"verb": "resume", "language": language(), "name": job.run, "device": job.wishes.get("device")})
-            job.change(state="waiting", error="", asked=False)
+            _line_up(job)
         self.turn()
 
     def forget(self, job: Job) -> None:
@@ -242,16 +240,19 @@ class Desk:
         return self
 
     def close(self) -> None:
-        """Asks what trains to save and stop, and waits for it; it can go on when the studio is opened again."""
+        """Asks what trains to save and stop, and waits for it; it goes on when the studio is opened again, unless somebody paused it."""
         self.closing.set()
         with self.turn_lock:
             alive = [job for job in self.jobs() if job.alive]
+        unasked = [job for job in alive if not job.asked]
         for job in alive:
             job.signal()
         for job in alive:
             while job.alive:
                 time.sleep(0.1)
-            if job.state == "training":
+            if job in unasked and job.goes_on and job.state in ("training", "paused"):
+                _line_up(job)
+            elif job.state == "training":
                 job.change(state="paused" if job.goes_on else "waiting")
 
     def _work(self) -> None:
@@ -293,6 +294,13 @@ class Desk:
                 [sys.executable, "-m", "fenshen.studio.worker", str(job.path)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True,
             )  # fmt: skip
+
+
+def _line_up(job: Job) -> None:
+    """From now on the job is to go on with its run."""
+    (job.path / "keep").unlink(missing_ok=True)
+    write(job.path / "job.json", {"verb": "resume", "language": language(), "name": job.run, "device": job.wishes.get("device")})
+    job.change(state="waiting", error="", asked=False)
 
 
 def how_it_ended(job: Job, process: subprocess.Popen[bytes] | None) -> FenshenError:

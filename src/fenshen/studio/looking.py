@@ -22,7 +22,7 @@ def looked(title: str, report: Report | WordsReport, samples: Sequence[Glanced] 
     count = tr("{count} documents", count=f"{report.count:,}") if words else tr("{count} pictures", count=f"{report.count:,}")
     head = element("h2", f"{title} ", element("span", count, class_="fs-badge"))
     facts = text_facts(report) if isinstance(report, WordsReport) else picture_facts(report)
-    return element("section", head, shown, definitions(facts), *labels(report.labels), *troubles(report), class_="fs-card fs-report")
+    return element("section", head, shown, definitions(facts), *labels(report.labels), *troubles(report), class_="fs-card fs-data")
 
 
 def thumbnails(samples: Sequence[Glanced]) -> Markup:

@@ -183,7 +183,7 @@ def sentences(watched: Watched) -> Markup:
     if not lines:
         text = tr("The autopilot watches; what it finds and does is told here.")
         return element("p", text if watched.state == "training" else tr("The autopilot had nothing to mend."), class_="fs-soft")
-    return element("ol", *(element("li", line) for line in reversed(lines)), class_="fs-said")
+    return element("ol", *(element("li", line) for line in reversed(lines)), class_="fs-log")
 
 
 def _told(watched: Watched) -> Iterator[str]:

@@ -28,9 +28,9 @@ QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 def build(face: Face) -> None:
     gr.HTML(element("h1", tr("What shall it learn from?")) + element("p", tr("Pictures or words. They stay on this computer."), class_="fs-lead"))
     source, words, plan = gr.State(""), gr.State(False), gr.State()
-    with gr.Row():
+    with gr.Row(equal_height=True):
         with gr.Column(scale=3, min_width=320):
-            drop = gr.HTML(html_template=drop_zone(face.language), js_on_load=DROP)
+            drop = gr.HTML(html_template=drop_zone(face.language), js_on_load=DROP, elem_classes="fs-fill")
         with gr.Column(scale=2, min_width=280):
             cards = gr.HTML(html_template=built_in(), js_on_load=CHOOSE)
             if face.home:
@@ -107,8 +107,7 @@ def build(face: Face) -> None:
             raise FenshenError("nothing is chosen yet: drop files, or take the digits")
         wishes: dict[str, Any] = {"recipe": name, "minutes": wanted, "changes": changed(ready(name), changes, face.home)}
         api.describe_recipe(given, **wishes)
-        face.desk.add("train", source=given, **wishes)
-        return face.address("train")
+        return face.address("train", job=face.desk.add("train", source=given, **wishes).id)
 
     parts = [source, words, plan, found, wishes, recipe, minutes, settings, told, estimate]
     answers = [drop.upload(face.answer(sent), None, parts, **QUIET)]

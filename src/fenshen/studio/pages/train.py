@@ -43,9 +43,9 @@ def build(face: Face) -> None:
             with gr.Column(scale=2, min_width=280):
                 gr.HTML(element("h2", tr("What happens")))
                 said = gr.HTML(elem_id="said")
+        queue = gr.HTML(elem_id="queue", js_on_load=DROP)
         gr.HTML(element("h2", tr("Curves")))
         curves = gr.HTML(elem_id="curves")
-    queue = gr.HTML(elem_id="queue", js_on_load=DROP)
     timer = gr.Timer(LOOK_SECONDS)
     parts = [about, shown, empty, everything, head, *buttons.values(), verdict, sample, moment, said, curves, queue]
 
