@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from made import write_folder
 from test_cli import fenshen
 from written import CHINESE, ENGLISH, docx, epub, pdf, sentence, story
@@ -46,6 +47,7 @@ def test_wishes_that_do_not_fit(here: Callable[..., str], tmp_path: Path) -> Non
     assert "data.unit = verse" in here(2, "look", tmp_path / "a.txt", "--set", "data.unit=verse")
 
 
+@pytest.mark.slow
 def test_a_plan_says_why_it_takes_less_than_the_time_there_is(here: Callable[..., str], tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text(story(1, 40))
     small = ("model.width=16", "model.depth=1", "train.threads=1", "train.precision=fp32", "train.batch=2", "model.context=8")
