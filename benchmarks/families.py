@@ -1,11 +1,11 @@
 """Every family in the same minutes on the same machine, by the Fréchet distance of `fenshen evaluate`.
 
-    python benchmarks/families.py PICTURES.npz --minutes 10 [--only vae,vaegan,gan,vq,fsq] [--set train.batch=64]
+    python benchmarks/families.py PICTURES.npz --minutes 10 [--only vae,vaegan,gan,vq,fsq,codec] [--set train.batch=64]
 
-A VAE is measured with what it samples by default, a mixture fitted to its latents, and with the standard normal; where there is an encoder,
-so are reconstructions of held-out pictures. Distances are in the features of the encoder that `fenshen evaluate` trains on the training
-pictures, to the held-out ones, as multiples of the floor: the distance of as many training pictures. Appends a line per contender to
-benchmarks/history.jsonl.
+codec is a model over the codes of the contender vq, which took as many minutes before, or of --codec RUN. A VAE is measured with what it samples
+by default, a mixture fitted to its latents, and with the standard normal; where there is an encoder, so are reconstructions of held-out pictures.
+Distances are in the features of the encoder that `fenshen evaluate` trains on the training pictures, to the held-out ones, as multiples of the
+floor: the distance of as many training pictures. Appends a line per contender to benchmarks/history.jsonl.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ CONTENDERS: dict[str, dict[str, object]] = {
     "gan": {},
     "vq": {"model.family": "vae", "model.quantizer": "vq"},
     "fsq": {"model.family": "vae", "model.quantizer": "fsq"},
+    "codec": {},
 }
 BATCH = 100
 
@@ -81,16 +82,20 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="recipe changes for all of them")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--codec", type=Path, help="run whose codes the contender codec learns; default: the one of vq")
     parser.add_argument("--out", type=Path, help="folder for the runs and grids; default: a temporary one")
     parser.add_argument("--quiet", action="store_true", help="do not append to history.jsonl")
     options = parser.parse_args()
     out = options.out or Path(tempfile.mkdtemp(prefix="fenshen-families-"))
     for name in options.only.split(","):
         changes = {"evaluate.report": False} | CONTENDERS[name] | set_from_text(options.set)
+        if name == "codec":
+            changes["model.codec"] = str(options.codec or out / "vq")
         stop = fenshen.api.Stop()
         run = fenshen.train(
-            options.source, minutes=options.minutes, seed=options.seed, device=options.device, changes=changes, out=out / name, stop=stop
-        )
+            options.source, "codec" if name == "codec" else None, minutes=options.minutes, seed=options.seed, device=options.device,
+            changes=changes, out=out / name, stop=stop,
+        )  # fmt: skip
         if stop.signal:
             sys.exit(128 + stop.signal)
         run.generate(100, seed=1, by_class=True).save(out / f"{name}.png")
