@@ -45,6 +45,14 @@ def test_jobs_follow_a_run_to_its_new_name(desk: Desk) -> None:
     assert (first.run, first.wishes["name"]) == ("new", "new") and (second.run, second.wishes["name"]) == ("other", "other")
 
 
+def test_a_deleted_run_takes_its_jobs_along(desk: Desk) -> None:
+    jobs = [desk.add("resume", name="gone"), desk.add("audit", name="gone"), desk.add("resume", name="other")]
+    for job in jobs:
+        desk.pause(job)
+    desk.forget_run("gone")
+    assert [job.path.exists() for job in jobs] == [False, False, True]
+
+
 @pytest.mark.slow  # A process that loads torch.
 def test_what_cannot_be_measured_says_why(desk: Desk) -> None:
     desk.closing.clear()

@@ -235,6 +235,13 @@ class Desk:
         if job.state in OVER and not job.alive:
             shutil.rmtree(job.path, ignore_errors=True)
 
+    def forget_run(self, name: str) -> None:
+        """A run is gone: so are its jobs, those that could have gone on too."""
+        for job in self.jobs():
+            if job.run == name:
+                job.change(state="dropped" if job.state == "paused" else job.state)
+                self.forget(job)
+
     def open(self) -> Desk:
         threading.Thread(target=self._work, name="desk", daemon=True).start()
         return self

@@ -8,11 +8,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fenshen.errors import FenshenError
+from fenshen.errors import FenshenError, RunFolderError
 from fenshen.evaluate.charts import Markup, element, joined
 from fenshen.lang import tr
 from fenshen.phrases import bytes_in_words, duration
-from fenshen.studio.desk import OVER, Desk
+from fenshen.studio.desk import MEASURING, OVER, Desk
 from fenshen.studio.shelf import found
 
 if TYPE_CHECKING:
@@ -33,12 +33,28 @@ def find(name: str) -> Run:
 
 
 def rows(desk: Desk) -> list[dict[str, Any]]:
-    """What `fenshen runs` says of each, newest first; `state` is "training" or "waiting" where the desk has it in hand."""
+    """What `fenshen runs` says of each, newest first, and a `look` at it; `state` is "training" or "waiting" where the desk has it in hand."""
     from fenshen import api
 
-    at_desk = {job.run: job.state for job in desk.jobs() if job.state not in (*OVER, "paused")}
-    listed = [run.summary() | {"look": look(run.path)} for run in api.runs()]
-    return [row | {"state": at_desk.get(row["name"], row["state"])} for row in listed]
+    states = _at_desk(desk)
+    return [_told(run, states) for run in api.runs()]
+
+
+def row(desk: Desk, name: str) -> dict[str, Any] | None:
+    """The same of one run; None where there is none of that name."""
+    try:
+        return _told(find(name), _at_desk(desk))
+    except RunFolderError:
+        return None
+
+
+def _at_desk(desk: Desk) -> dict[str, str]:
+    return {job.run: job.state for job in desk.jobs() if job.state not in (*OVER, "paused") and job.verb not in MEASURING}
+
+
+def _told(run: Run, states: dict[str, str]) -> dict[str, Any]:
+    told = run.summary()
+    return told | {"look": look(run.path), "state": states.get(told["name"], told["state"])}
 
 
 def chosen_from(found: list[dict[str, Any]], query: str, order: str) -> list[dict[str, Any]]:
@@ -68,7 +84,9 @@ def _corner(sheet: Path, changed: int, run: Path) -> Markup:
 
     side = RunFolder(run).read_json("data.json").get("resolution")
     cell = (side * max(1, -(-CELL // side)) if isinstance(side, int) and side > 0 else CELL) + GAP
-    picture = over_white(read_picture(sheet)).crop((GAP // 2, GAP // 2, 2 * cell + GAP // 2, 2 * cell + GAP // 2))
+    picture = over_white(read_picture(sheet))
+    begin, end = GAP // 2, 2 * cell + GAP // 2
+    picture = picture.crop((begin, begin, min(end, picture.width), min(end, picture.height)))
     picture.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
     file = io.BytesIO()
     picture.save(file, "PNG")

@@ -191,7 +191,7 @@ class Judge:
         shown = judging.frame(page, tr("Report of {run}", run=name)) if page else unmeasured(going["evaluate"])
         again = tr("Measure again") if page else tr("Measure now")
         note, looking = joined([judging.job_note(jobs["evaluate"]), other_language(page)]), judging.job_note(jobs["audit"])
-        sheet = judging.frame(copies, tr("What it makes, beside what it was trained on")) if copies else ""
+        sheet = judging.frame(copies, tr("What it makes, beside what it was trained on")) if copies else unmeasured_copies()
         found = judging.leaks(run) or unaudited(going["audit"])
         return (
             gr.HTML(note, visible=bool(note)), gr.Button(again, visible=not going["evaluate"]), gr.Button(visible=going["evaluate"]), shown,
@@ -286,6 +286,11 @@ def unaudited(going: bool) -> Markup:
     said = tr("Nobody has looked yet what a stranger could learn from this run about the data it was trained on. It is tried with the run itself "
               "and with what it makes.")  # fmt: skip
     return element("div", element("p", said), class_="fs-empty") if not going else Markup()
+
+
+def unmeasured_copies() -> Markup:
+    said = tr("What it makes, each beside what it resembles most of its training data, comes with the report: measure it on the first tab.")
+    return element("p", said, class_="fs-soft")
 
 
 def other_language(page: str) -> Markup:

@@ -77,7 +77,7 @@ class Manage:
         self.rename = gr.Button(tr("Rename"), elem_id="manage-rename", elem_classes="fs-do")
         gr.HTML(element("h3", tr("For others")))
         parts = [(tr("model.onnx, which runs without fenshen"), "onnx"), (tr("weights and recipe"), "safetensors"), (tr("model card"), "card")]
-        self.parts = gr.CheckboxGroup(parts, value=["onnx", "safetensors", "card"], label=tr("What they get"), elem_id="manage-parts")
+        self.parts = gr.CheckboxGroup(parts, value=[*parcel.ALL], label=tr("What they get"), elem_id="manage-parts")
         self.export = gr.Button(tr("Export"), elem_id="manage-export", elem_classes="fs-do")
         self.exported = gr.HTML(visible=False)
         gr.HTML(joined([element("h3", tr("For another machine of yours")),
@@ -138,7 +138,7 @@ class Manage:
 
     def about_run(self, name: str) -> tuple[Any, ...]:
         """The name, and the bench of the run of that name; none where there is no such run."""
-        row = next((row for row in listing.rows(self.face.desk) if row["name"] == name), None)
+        row = listing.row(self.face.desk, name)
         hidden = gr.HTML(visible=False), gr.Column(visible=False)
         if row is None:
             return "", gr.Column(visible=False), "", "", *hidden
@@ -179,9 +179,7 @@ class Manage:
         run = listing.find(name)
         self._idle(name)
         gone = run.delete()
-        for job in self.face.desk.jobs():
-            if job.run == name:
-                self.face.desk.forget(job)
+        self.face.desk.forget_run(name)
         gr.Info(tr("Deleted {run}: {size} are free again.", run=name, size=bytes_in_words(gone.bytes + gone.prepared_bytes)), title=tr("Done"))
         return self.all("")
 
