@@ -1,12 +1,13 @@
 """Quality against variety of short texts: BLEU and self-BLEU of what runs write at several temperatures, and of real texts, in one table and plot.
 
-    python benchmarks/captions.py TRAIN.txt TEST.txt [--recipes ngram,lstm] [--runs RUN,RUN] [--minutes 5] [--count 1000] --out FOLDER
+    python benchmarks/captions.py TRAIN.txt TEST.txt [--recipes ngram,lstm] [--runs RUN,RUN] [--minutes 5] [--count 1000] [--sets 3] --out FOLDER
 
 TRAIN and TEST hold a text per line (image captions of Texygen, say). Each recipe is trained on TRAIN for `--minutes`; `--runs` names runs
 that were trained on it before. BLEU-2 to 5 is against all of TEST, self-BLEU among the `--count` texts that are written, and so many real
-ones stand beside them: what is made should be like them in both, not have the highest BLEU. Writes FOLDER/captions.svg and a line per
-contender to benchmarks/history.jsonl. A run with a critic stands there a second time, with only what its critic takes for real. The sweep of
-temperatures is from Language GANs Falling Short (Caccia et al. 2020).
+ones stand beside them: what is made should be like them in both, not have the highest BLEU. A run with a critic stands there a second time,
+with what its critic finds most real of two and of five. Writes FOLDER/captions.svg, and a line per contender and temperature to
+benchmarks/history.jsonl; what FOLDER/rows.json has of other contenders stays in table and plot. The sweep of temperatures is from Language
+GANs Falling Short (Caccia et al. 2020).
 """
 
 from __future__ import annotations
@@ -27,17 +28,20 @@ from fenshen.measure.bleu import bleu, self_bleu, words
 from fenshen.recipe import TextGan, set_from_text
 
 LONGEST = 300  # Characters.
-JUDGED = (2, 5, 10)  # The critic chooses one of so many.
+JUDGED = (2, 5)  # The critic chooses one of so many.
 WIDTH, HEIGHT, EDGE = 720, 520, 64
 COLORS = ("#1b1b1b", "#0062a3", "#b34700", "#00735a", "#8b3f86", "#a08000", "#c03050")
 Row = tuple[str, str, dict[str, float]]  # Contender, temperature or what else was varied, measures.
 
 
-def measured(made: list[str], test: list[list[str]]) -> dict[str, float]:
-    split = [words(text) for text in made]
-    quality, sameness = bleu(split, test), self_bleu(split)
-    values = {f"bleu_{n}": value for n, value in quality.items()} | {f"self_bleu_{n}": value for n, value in sameness.items()}
-    return {name: round(value, 4) for name, value in values.items()}
+def measured(made: list[str], test: list[list[str]], sets: int) -> dict[str, float]:
+    """In the mean over `sets` parts: self-BLEU hangs on how many texts there are."""
+    found = []
+    for first in range(sets):
+        split = [words(text) for text in made[first::sets] if text.strip()]
+        quality, sameness = bleu(split, test), self_bleu(split)
+        found.append({f"bleu_{n}": value for n, value in quality.items()} | {f"self_bleu_{n}": value for n, value in sameness.items()})
+    return {name: round(float(np.mean([values[name] for values in found])), 4) for name in found[0]}
 
 
 def contenders(options: argparse.Namespace) -> Iterator[tuple[str, fenshen.Run]]:
@@ -59,8 +63,8 @@ def rows_of(name: str, run: fenshen.Run, options: argparse.Namespace, test: list
     if isinstance(run.recipe.model, TextGan):
         wishes += [(f"{name}, judged", f"1 of {count}", {"keep": 1 / count}) for count in JUDGED]
     for contender, told, wish in wishes:
-        texts = run.write(options.count, seed=options.seed, max_chars=LONGEST, **wish).texts
-        row = contender, told, measured([text for text in texts if text.strip()], test)
+        texts = run.write(options.count * options.sets, seed=options.seed, max_chars=LONGEST, **wish).texts
+        row = contender, told, measured(list(texts), test, options.sets)
         print(row, flush=True)
         yield row
 
@@ -115,6 +119,7 @@ def main() -> None:
     parser.add_argument("--temperatures", default="0.7,0.8,0.9,1.0,1.1")
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("--sets", type=int, default=1, help="write so many times as much, and give the mean")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="recipe changes")
     parser.add_argument("--out", type=Path, required=True)
@@ -123,14 +128,14 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     real, test = ([line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()] for path in (options.train, options.test))
     reference = [words(text) for text in test]
-    chosen = [real[place] for place in np.random.default_rng(options.seed).permutation(len(real))[: options.count]]
-    rows: list[Row] = [("real", "", measured(chosen, reference))]
+    chosen = [real[place] for place in np.random.default_rng(options.seed).permutation(len(real))[: options.count * options.sets]]
+    rows: list[Row] = [("real", "", measured(chosen, reference, options.sets))]
     for name, run in contenders(options):
         minutes = round(run.log()[-1]["seconds"] / 60, 1)
         for row in rows_of(name, run, options, reference):
             rows.append(row)
-            line = {"benchmark": "captions", "date": f"{date.today()}", "contender": row[0], "temperature": row[1], "count": options.count}
-            record(line | {"minutes": minutes} | row[2], options.quiet)
+            line = {"benchmark": "captions", "date": f"{date.today()}", "contender": row[0], "temperature": row[1], "minutes": minutes}
+            record(line | {"count": options.count, "sets": options.sets} | row[2], options.quiet)
     rows = keep(rows, options.out / "rows.json")
     print("| | temperature | BLEU-2 | 3 | 4 | 5 | self-BLEU-2 | 3 | 4 | 5 |\n|---|---|---|---|---|---|---|---|---|---|")
     for name, told, values in rows:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from made import write_folder
@@ -17,6 +18,7 @@ import fenshen
 from fenshen.errors import RecipeError, RunFolderError
 from fenshen.evaluate.critic import text_gate
 from fenshen.run import RunFolder, read_tensors
+from fenshen.space import END
 from fenshen.training import judging, probe, session
 from fenshen.training.heldout import HeldOut, Surprise
 from fenshen.training.loop import Trainer
@@ -94,6 +96,10 @@ def test_a_judge_knows_what_a_bad_writer_writes(lines: Path, monkeypatch: pytest
     trainer.shown, before = 100_000, {name: value.clone() for name, value in trainer.family.state_dict().items()}
     assert judging.train_judge(trainer, lambda: True) is None
     assert all(torch.equal(value, before[name]) for name, value in trainer.family.state_dict().items())
+    fake_NL, alphabet = judging.written(trainer, 4, 0), dataset.alphabet
+    for tok_L in fake_NL.numpy():  # Cut into pieces as real text is, not as it was written.
+        ids = tok_L[tok_L != END]
+        assert np.array_equal(alphabet.encode(alphabet.decode(ids)), ids)
     accuracy = judging.train_judge(trainer, lambda: False)
     assert accuracy is not None and accuracy > 0.75
     moved = {name.partition(".")[0] for name, value in trainer.family.state_dict().items() if not torch.equal(value, before[name])}

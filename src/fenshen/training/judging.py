@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from fenshen.data import Texts
 from fenshen.data.windows import Windows
 from fenshen.families.textgan import OBJECTIVE, TextGAN
 from fenshen.families.writer import Writer
@@ -70,12 +71,16 @@ class Court:
 
 
 def written(trainer: Trainer, count: int, part: int) -> Tensor:
-    """Texts (N, L) that the averaged writer writes, END behind each; `part` makes them others."""
-    writer = trainer.averaged
-    assert isinstance(writer, Writer) and isinstance(trainer.family, TextGAN)
+    """Texts (N, L) that the averaged writer writes, END behind each; `part` makes them others.
+
+    They are read anew from their letters, as the judge will read them: a writer spells words with pieces that no real text is cut into.
+    """
+    writer, texts = trainer.averaged, trainer.dataset
+    assert isinstance(writer, Writer) and isinstance(trainer.family, TextGAN) and isinstance(texts, Texts)
     telling = Telling(count, step_seed(trainer.recipe.train.seed, 0, part), tokens=writer.space.size[0], block=BLOCK, never=(UNKNOWN,),
                       controls=Controls(trainer.family.model.judged_at))  # fmt: skip
-    rows = [torch.tensor([*ids, END]) for ids in narrate(writer, telling, str(trainer.device))]
+    said = (texts.alphabet.decode(ids) for ids in narrate(writer, telling, str(trainer.device)))
+    rows = [torch.from_numpy(np.append(texts.alphabet.encode(text), END)) for text in said]
     return nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=END).to(trainer.device)
 
 
