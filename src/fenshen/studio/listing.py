@@ -143,7 +143,7 @@ def total(found: list[dict[str, Any]]) -> str:
     from fenshen.keeping.runs import size_of
 
     runs, prepared = bytes_in_words(sum(row["bytes"] for row in found)), bytes_in_words(size_of(cache.root()))
-    return tr("{count} runs take {runs} on the disk; prepared copies of data take {prepared}.", count=len(found), runs=runs, prepared=prepared)
+    return tr("On the disk: {count} runs with {runs}, prepared copies of data with {prepared}.", count=len(found), runs=runs, prepared=prepared)
 
 
 def facts(row: dict[str, Any]) -> Markup:

@@ -121,7 +121,7 @@ class Manage:
         found, ended = listing.rows(self.face.desk), len(self._ended())
         if not found:
             return gr.HTML(visible=False), gr.Row(visible=False), self.nothing(), gr.Button(visible=False)
-        clear = gr.Button(tr("Forget {count} ended trainings (the runs stay)", count=ended), visible=ended > 0)
+        clear = gr.Button(tr("Clear jobs that have ended ({count}); the runs stay", count=ended), visible=ended > 0)
         total = gr.HTML(element("p", listing.total(found), class_="fs-lead"), visible=True)
         return total, gr.Row(visible=len(found) >= listing.MANY), listing.markup(found, name), clear
 
