@@ -18,7 +18,7 @@ import fenshen
 from fenshen.errors import FenshenError, RecipeError, RunFolderError
 from fenshen.families.autoregressive import LanguageModel
 from fenshen.media.folder import ModelFolder
-from fenshen.nets.borrowed import Borrowed
+from fenshen.nets.borrowed import Borrowed, read_body
 from fenshen.run import read_tensors
 from fenshen.shaping import Shape
 from fenshen.space import END
@@ -62,6 +62,14 @@ def test_it_is_the_model_in_the_folder(kind: str, tmp_path: Path) -> None:
     parts = torch.cat([net(part, memory) for part in ours_1L.split([1, 20, 30], 1)], 1)
     torch.testing.assert_close(parts, found, rtol=0, atol=1e-5)
     assert net(torch.tensor([ids[:40].tolist()]), memory).shape == (1, 40, alphabet.size), "past its context it reads the latter half anew"
+
+
+def test_nobody_is_asked_for_anything(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even where the library is free to reach for the network."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("socket.getaddrinfo", lambda *asked, **_: pytest.fail(f"asked for {asked[0]}"))
+    found = ModelFolder(folder)
+    assert read_body(found, found.alphabet().size).config.model_type == "gpt2"
 
 
 def test_tokens_spell_the_text(folder: Path) -> None:

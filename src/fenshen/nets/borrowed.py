@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import warnings
 from functools import lru_cache
 from pathlib import Path
@@ -107,8 +106,7 @@ def _again(module: Borrowed, state: dict[str, Tensor], prefix: str, *_: object) 
 
 
 def hugging_face() -> Any:
-    """`transformers`, quiet and without a network. FenshenError where it is missing."""
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    """`transformers`, quiet. FenshenError where it is missing."""
     try:
         import peft  # noqa: F401
         import transformers
