@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from test_accessibility import findings
 from tiny import picture_run
 
 import fenshen
@@ -115,6 +116,22 @@ def test_other_names_lead_nowhere(page: Page, judged: fenshen.Run, name: str) ->
     page.goto(f"/en/judge?run={name}")
     page.get_by_text("There is no run").wait_for()
     page.locator("#judge-measure").wait_for()
+
+
+@pytest.mark.usefixtures("judged", "other")
+@pytest.mark.parametrize(("language", "scheme", "width"), [("en", "light", 1280), ("zh", "dark", 390)])
+def test_nothing_severe_at_any_tab(visitor: Callable[..., Page], language: str, scheme: str, width: int) -> None:
+    page = visitor(color_scheme=scheme, viewport={"width": width, "height": 844}, reduced_motion="reduce")
+    page.goto(f"/{language}/judge?run=judge-first")
+    for place, ready in enumerate(("#judge-measure", "#judge-compared h2", "#judge-audit", "#judge-tiles button")):
+        page.get_by_role("tab").nth(place).click()
+        if place == 1:
+            page.locator("#judge-compare").click()
+        if place == 3:
+            page.locator(ready).nth(1).dblclick()
+        page.locator(ready).first.wait_for()
+        page.wait_for_timeout(300)
+        assert not findings(page), ready
 
 
 @pytest.mark.slow  # Two processes that load torch, and an encoder that is trained.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from made import write_zip
+from test_accessibility import findings
 from tiny import picture_run
 
 if TYPE_CHECKING:
@@ -154,3 +155,15 @@ def test_what_trains_is_left_alone(page: Page, copy: Callable[[str], Path]) -> N
         page.locator("#manage-really").click()
         page.get_by_text("is being trained").last.wait_for()
     assert path.exists()
+
+
+@pytest.mark.parametrize(("language", "scheme", "width"), [("en", "dark", 1280), ("zh", "light", 390)])
+def test_nothing_severe_with_all_open(visitor: Callable[..., Page], kept: Path, language: str, scheme: str, width: int) -> None:
+    page = visitor(color_scheme=scheme, viewport={"width": width, "height": 844}, reduced_motion="reduce")
+    page.goto(f"/{language}/manage?run=manage-kept")
+    page.locator("#manage-delete").click()
+    page.locator("#manage-really").wait_for()
+    page.locator("button.label-wrap").click()
+    page.locator("#manage-upload").wait_for()
+    page.wait_for_timeout(300)
+    assert not findings(page)
