@@ -185,6 +185,9 @@ def test_look(here: Callable[..., str], tmp_path: Path) -> None:
     values = json.loads(here(0, "look", data, "--no-time", "--json"))
     assert values["count"] == 25 and values["labels"] == {"cat": 12, "dog": 13} and values["duplicates"] == 1
     assert [Path(name).name for name, _ in values["unreadable"]] == ["torn.png"]
+    here(0, "look", data, "--no-time", "--sheet", tmp_path / "sheet.png")
+    assert Image.open(tmp_path / "sheet.png").size == (6 * 50 + 2, 4 * 50 + 2)
+    assert "holds words" in here(2, "look", "topics", "--no-time", "--sheet", tmp_path / "sheet.png")
 
 
 def test_look_estimates_the_time(here: Callable[..., str]) -> None:

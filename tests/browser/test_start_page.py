@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import made
+from test_accessibility import findings
 
 if TYPE_CHECKING:
     from browser.conftest import Studio
@@ -104,6 +105,7 @@ def test_settings_are_passed_on_and_mistakes_told(page: Page, studio: Studio) ->
     page.locator("#set-train-batch").fill("")
     page.locator("#set-train-batch").blur()
     page.locator("#told", has_text="Changed: train.lr = 0.002").wait_for()
+    assert not findings(page)
     page.locator("#train").click()
     page.wait_for_url("**/en/train*")
     jobs = [json.loads(path.read_text()) for path in sorted((studio.runs / ".studio" / "jobs").glob("*/job.json"))]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from test_accessibility import findings
 
 if TYPE_CHECKING:
     from browser.conftest import Studio
@@ -39,6 +40,7 @@ def test_a_run_of_the_command_line_is_shown_in_both_languages(page: Page, studio
     assert "kept the generator of 1.0 kimg" in page.locator("#said").inner_text()
     assert page.get_by_role("link", name="Make something with it").get_attribute("href") == "/en/make?run=shown"
     page.locator("#sample figcaption", has_text="after 5 kimg").wait_for()
+    assert not findings(page)
     slider = page.locator("#moment input[type=range]")
     slider.focus()
     slider.press("Home")

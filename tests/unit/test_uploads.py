@@ -66,8 +66,9 @@ def test_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_file_and_a_folder_of_one_name() -> None:
-    parcel = sent(Parcel.new(), "a.png")
-    for name in ("a.png/b.png",):
+    parcel = sent(Parcel.new(), "a.txt")
+    (parcel.path / uploads.SENT / "b.txt").mkdir()
+    for name in ("a.txt/c.png", "b.txt"):
         with pytest.raises(DataError, match="same name"):
             parcel.write(name, 10)
 
@@ -115,3 +116,14 @@ def test_a_training_that_waits_keeps_it(runs: Path) -> None:
     (job / "job.json").write_text(f'{{"source": "{parcel.source()}"}}')
     parcel.give_back()
     assert parcel.path.exists()
+
+
+def test_deleting_a_run_takes_along_what_was_sent_for_it(runs: Path) -> None:
+    from fenshen.keeping.runs import delete
+    from fenshen.run import RunFolder
+
+    parcel = sent(Parcel.new(), "pets/cat/1.png", "pets/dog/1.png")
+    (runs / "pets").mkdir()
+    (runs / "pets" / "recipe.toml").write_text(f'[data]\nsource = "{parcel.source()}"\n')
+    delete(RunFolder(runs / "pets"))
+    assert not (runs / "pets").exists() and not parcel.path.exists()

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fenshen.cli.console import Speaker
 from fenshen.cli.options import Json, Set
+from fenshen.errors import DataError
 from fenshen.lang import tr
 from fenshen.phrases import duration, number
 
 if TYPE_CHECKING:
-    from fenshen.api import Plan, Report, WordsReport
+    from fenshen.api import Glanced, Plan, Report, WordsReport
 
 HELP = tr("See what is in DATA, what is broken in it, what would be trained, and how long that takes here.")
 MOST_LABELS, MOST_FILES = 12, 10
@@ -29,6 +31,10 @@ def look(
         ),
     ],
     changes: Set = None,
+    sheet: Annotated[
+        Path | None,
+        typer.Option("--sheet", metavar="FILE", help=tr("also write some of the pictures, small, into a .png or .webp"), show_default=False),
+    ] = None,
     time: Annotated[bool, typer.Option("--time/--no-time", help=tr("also time a few training steps (about 15 seconds)"))] = True,
     json: Json = False,
 ) -> None:
@@ -39,6 +45,8 @@ def look(
     recipe = api.describe_recipe(data, changes=set_from_text(changes or []))
     report = api.look(None, recipe)
     if isinstance(report, api.WordsReport):
+        if sheet is not None:
+            raise DataError("--sheet shows pictures, and {data} holds words: leave it out", data=data)
         if not json:
             show_words(speaker, report)
         plan = api.plan(data, recipe) if time else None
@@ -49,12 +57,26 @@ def look(
         return speaker.answer(report.to_dict() | ({} if plan is None else {"plan": plan_values(plan)}))
     if not json:
         show(speaker, report)
+    if sheet is not None:
+        speaker.say(tr("Some of them: {path}", path=write_sheet(api.glance(data), sheet)))
     plan = api.plan(data, recipe) if time and report.resolution else None
     if plan and not json:
         speaker.table(tr("Time on this machine"), timing(plan))
     if report.resolution and not json:
         speaker.say(tr("Train on it with: fenshen train {data}", data=data), "bold")
     speaker.answer(report.to_dict() | ({} if plan is None else {"plan": plan_values(plan)}))
+
+
+def write_sheet(samples: list[Glanced], path: Path) -> Path:
+    """Pictures side by side, each in the middle of a square of its own."""
+    import numpy as np
+    from PIL import Image, ImageOps
+
+    from fenshen.media.image import grid, save_picture, to_image
+
+    side = max(max(sample.pixels.shape[:2]) for sample in samples)
+    squares = [ImageOps.pad(to_image(sample.pixels).convert("RGB"), (side, side), Image.Resampling.NEAREST, "white") for sample in samples]
+    return save_picture(grid(np.stack([np.asarray(square) for square in squares])), path)
 
 
 def show(speaker: Speaker, report: Report) -> None:
