@@ -205,6 +205,14 @@ def test_files_are_stamped_and_whole(packing: easel.Packing, shelf: Shelf, tmp_p
                 assert picture.text["Run"] == "gan" and np.array_equal(np.asarray(picture), sheet.images[0][..., 0])
 
 
+def test_what_was_put_aside_is_saved_as_it_was_turned(shelf: Shelf, tmp_path: Path) -> None:
+    run = shelf.open("gan")
+    picks = [(easel.Held(run.hand().at([Seed(0, number)], "b"), "it"), pixels(number, 8, 8, 1)) for number in range(2)]
+    with zipfile.ZipFile(easel.packed(easel.gathered(picks), "zip", run, easel.fresh(tmp_path))) as archive:
+        assert archive.namelist() == ["000000-b.png", "000001-b.png"]
+        assert np.array_equal(np.asarray(Image.open(io.BytesIO(archive.read("000001-b.png")))), picks[1][1][..., 0])
+
+
 def test_tiles_are_buttons_where_they_can_be_taken(shelf: Shelf) -> None:
     sheet = easel.draw(shelf.open("gan"), **PLAIN)
     assert hanging.tiles(sheet, 2).count("<button") == 6 and 'data-index="2" aria-pressed="true"' in hanging.tiles(sheet, 2)

@@ -105,6 +105,7 @@ def test_a_picture_of_ones_own(page: Page, runs: Path, tmp_path: Path) -> None:
 def test_a_picture_becomes_larger(page: Page, runs: Path, tmp_path: Path) -> None:
     picture(1, 20, 30).save(tmp_path / "small.png")
     page.goto("/zh/make?run=make-larger")
+    page.get_by_text("点击选择文件").wait_for()  # Gradio's own words too, whatever language the browser has.
     page.get_by_role("button", name="放大").click()
     page.get_by_text("还没有图片").wait_for()
     page.locator("#make-source input[type=file]").set_input_files(tmp_path / "small.png")
@@ -149,6 +150,7 @@ def test_words_grow_and_show_what_they_copied(page: Page, runs: Path) -> None:
     page.get_by_text(re.compile(r"longest run of the training text: \d+ characters")).wait_for()
     assert page.locator("#make-paper article").inner_text().startswith("the river has")
     assert page.locator("#make-paper mark").count() >= 1
+    page.wait_for_timeout(500)  # Until the button that can be pressed again has its full color.
     assert not findings(page)
     with page.expect_download() as fetched:
         page.get_by_role("button", name="Save as rows").click()

@@ -112,6 +112,13 @@ def turned(hand: Hand, held: Held, knobs: Sequence[Knob], amounts: dict[str, flo
     return place
 
 
+def gathered(picks: Sequence[tuple[Held, np.ndarray]]) -> Sheet:
+    """What was put aside as a sheet of its own; at least one."""
+    places = Places.of([held.place for held, _ in picks])
+    labels = None if places.label_BK is None else places.label_BK.argmax(1).cpu().numpy()
+    return Sheet(np.stack([picture for _, picture in picks]), tuple(held.name for held, _ in picks), labels, places)
+
+
 def vary(hand: Hand, held: Held, count: int, far: float, seed: int) -> Sheet:
     """The picture in hand, and others around it."""
     places = Places.of([held.place, around(hand, held.place, count, far, seed)])

@@ -15,7 +15,7 @@ from fenshen.control.knobs import Knob
 from fenshen.evaluate.charts import Markup, element
 from fenshen.lang import tr
 from fenshen.media.image import flattened, png
-from fenshen.studio.easel import Held, Sheet
+from fenshen.studio.easel import Held, Sheet, gathered
 from fenshen.writing import stamp_of
 
 
@@ -115,8 +115,7 @@ def aside(picks: Sequence[tuple[Held, np.ndarray]]) -> Markup:
     """What was put aside, in order; a click takes it in hand again."""
     if not picks:
         return element("p", tr("Nothing is put aside yet."), class_="fs-soft")
-    places = Places.of([held.place for held, _ in picks])
-    return tiles(Sheet(np.stack([picture for _, picture in picks]), tuple(held.name for held, _ in picks), places=places))
+    return tiles(gathered(picks))
 
 
 def before_after(before_HWC: np.ndarray, after_HWC: np.ndarray) -> Markup:

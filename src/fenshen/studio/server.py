@@ -20,6 +20,7 @@ try:
 except ImportError as error:
     raise FenshenError("the studio needs a package that is not installed ({package}): pip install 'fenshen[studio]'", package=error.name) from None
 
+from fenshen.lang import speaking
 from fenshen.studio import estimate
 from fenshen.studio.desk import Desk
 from fenshen.studio.face import LANGUAGES, Face
@@ -27,7 +28,7 @@ from fenshen.studio.frame import studio
 from fenshen.studio.guard import Guard
 from fenshen.studio.receiving import receiving
 from fenshen.studio.shelf import Shelf
-from fenshen.studio.theme import STYLE, head, theme
+from fenshen.studio.theme import STYLE, head, theme, words
 
 ICON = Path(__file__).with_name("icon.svg")
 LARGEST_FILE = "1gb"
@@ -51,11 +52,11 @@ def application(desk: Desk, names: frozenset[str] | None, password: str | None =
     shelf = Shelf()
     for language in LANGUAGES:
         face = Face(language, desk, home=names is not None, shelf=shelf)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), speaking(language):
             warnings.simplefilter("ignore", UserWarning)
             app = gr.mount_gradio_app(
                 app, studio(face), path=f"/{language}", theme=theme(), css=STYLE, head=head(language), favicon_path=str(ICON), footer_links=[],
-                run_history=False, max_file_size=LARGEST_FILE, show_error=True, ssr_mode=False,
+                run_history=False, i18n=words(), max_file_size=LARGEST_FILE, show_error=True, ssr_mode=False,
             )  # fmt: skip
     return Guard(app, names, password)
 

@@ -7,10 +7,13 @@ from pathlib import Path
 import gradio as gr
 from gradio.themes.utils.colors import Color
 
+from fenshen.lang import tr
+
 STYLE = Path(__file__).with_name("studio.css").read_text("utf-8")
 SCRIPT = Path(__file__).with_name("studio.js").read_text("utf-8")
 SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "Liberation Sans", "PingFang SC", "Hiragino Sans GB", "Microsoft YaHei",
         "Noto Sans CJK SC", "Source Han Sans SC", "WenQuanYi Micro Hei", "sans-serif")  # fmt: skip
+LOCALES = ("en", "zh-CN", "zh-TW", "de", "es", "fr", "ja", "ko", "pt-BR", "ru")  # Of browsers: their own words would come into a page.
 MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "Liberation Mono", "DejaVu Sans Mono", "Noto Sans Mono CJK SC", "monospace")
 
 GREEN = Color(c50="#eef7f4", c100="#d5ece5", c200="#abd9cb", c300="#7cc4af", c400="#4cc6a4", c500="#14907a", c600="#00735a", c700="#005f4b",
@@ -53,6 +56,16 @@ def theme() -> gr.themes.Base:
         link_text_color_visited="*primary_600", link_text_color_visited_dark="*primary_400",
         checkbox_background_color_selected="*primary_600", checkbox_background_color_selected_dark="*primary_400",
     )  # fmt: skip
+
+
+def words() -> gr.I18n:
+    """Gradio's own words in the language of the page: by itself it follows the browser, before the head's script is there."""
+    said = {
+        "common.or": tr("or"), "common.clear": tr("Clear"), "common.undo": tr("Undo"), "common.download": tr("Download"),
+        "common.loading": tr("Loading"), "common.error": tr("Error"), "upload_text.drop_file": tr("Drop a file here"),
+        "upload_text.click_to_upload": tr("click to choose one"), "upload_text.paste_clipboard": tr("paste it"), "file.uploading": tr("Uploading"),
+    }  # fmt: skip
+    return gr.I18n(**dict.fromkeys(LOCALES, said))
 
 
 def head(language: str) -> str:

@@ -31,6 +31,7 @@ element.addEventListener('click', (event) => {
   if (bench && bench.getBoundingClientRect().top > innerHeight - 120) bench.scrollIntoView({ behavior: 'smooth' });
 });
 """
+FETCH = "() => document.querySelector('#make-file a, a#make-file, button#make-file')?.click()"  # What was asked for is ready now.
 LIVE: dict[str, Any] = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}  # Answers before anybody could wait.
 WORK: dict[str, Any] = {"show_progress": "minimal", "api_visibility": "private"}
 
@@ -64,24 +65,26 @@ class Bench:
         self.truncation = gr.Slider(0, 1.5, value=1, step=0.05, label=tr("Truncation"), interactive=True, elem_id="make-truncation")
         self.more = gr.Button(tr("Find more directions"), size="sm", visible=more, elem_classes="fs-do")
         with gr.Accordion(tr("Vary it"), open=False):
-            self.far = gr.Slider(0, 1, value=0.3, step=0.05, label=tr("How far around it"), info=tr("0: the picture itself, 1: any other"))
+            info = tr("0: the picture itself, 1: any other")
+            self.far = gr.Slider(0, 1, value=0.3, step=0.05, label=tr("How far around it"), info=info, interactive=True)
             self.vary = gr.Button(tr("Vary"), size="sm", elem_id="make-vary", elem_classes="fs-do")
 
     def put_beside(self) -> None:
         """The parts about what is put aside."""
-        with gr.Column(visible=False, elem_classes="fs-aside") as self.together:
+        with gr.Column(visible=False, elem_classes="fs-card") as self.together:
             gr.HTML(element("h2", tr("Put aside")))
             self.aside = gr.HTML(js_on_load=CHOOSE, elem_id="make-picks")
             with gr.Row(elem_classes="fs-actions"):
                 self.mix = gr.Button(tr("Mix the last two"), size="sm", elem_id="make-mix")
                 self.path = gr.Button(tr("A path through all"), size="sm", elem_id="make-path")
+                self.keep = gr.Button(tr("Save them (.zip)"), size="sm", elem_id="make-keep")
                 self.clear = gr.Button(tr("Clear"), size="sm")
             with gr.Accordion(tr("How the path is shown"), open=False):
                 with gr.Row():
-                    self.seconds = gr.Slider(1, 20, value=4, step=1, label=tr("Seconds"))
+                    self.seconds = gr.Slider(1, 20, value=4, step=1, label=tr("Seconds"), interactive=True)
                     formats = ["webp", "gif", *(["mp4"] if importlib.util.find_spec("av") else [])]
-                    self.format = gr.Radio(formats, value="webp", label=tr("Format"))
-                self.loop = gr.Checkbox(label=tr("back to the first picture"))
+                    self.format = gr.Radio(formats, value="webp", label=tr("Format"), interactive=True)
+                self.loop = gr.Checkbox(label=tr("back to the first picture"), interactive=True)
             self.film = gr.HTML(visible=False, elem_id="make-film")
             self.save = gr.DownloadButton(tr("Save the animation"), visible=False, size="sm", elem_classes="fs-do")
 
@@ -109,6 +112,7 @@ class Bench:
         laid = [self.sheet, self.tiles, self.saving]
         self.vary.click(answer(self.varied), [self.far, *self.turns], laid, **WORK)
         self.mix.click(answer(self.mixed), [self.picks, *self.turns], laid, **WORK)
+        self.keep.click(answer(self.saved), self.picks, self.file, **WORK).success(None, js=FETCH, **LIVE)
         self.path.click(answer(self.walked), [self.picks, self.seconds, self.loop, self.format], [self.film, self.save], **WORK)
         long: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         self.upload.upload(answer(self.found), self.upload, self.hand_parts, **long)
@@ -184,6 +188,11 @@ class Bench:
         with run.lent() as hand:
             held = easel.Held(self._place(run, hand, held, *turns), held.name)
             return shown(easel.mix(hand, [pick for pick, _ in picks], held))
+
+    def saved(self, picks: list[tuple[Held, Any]]) -> str:
+        from fenshen.studio import easel
+
+        return str(easel.packed(easel.gathered(picks), "zip", self.run(), easel.fresh(self.file.GRADIO_CACHE)))
 
     def walked(self, picks: list[tuple[Held, Any]], seconds: float, loop: bool, format: str) -> tuple[gr.HTML, gr.DownloadButton]:
         from fenshen.studio import easel, hanging

@@ -9,14 +9,13 @@ import gradio as gr
 from fenshen.evaluate.charts import Markup, element
 from fenshen.lang import tr
 from fenshen.studio.face import Face
-from fenshen.studio.pages.make_bench import CHOOSE, LIVE, SHOWN, WORK, Bench, label_name
+from fenshen.studio.pages.make_bench import CHOOSE, FETCH, LIVE, SHOWN, WORK, Bench, label_name
 
 if TYPE_CHECKING:
     from fenshen.studio.easel import Sheet
     from fenshen.studio.opened import Opened
 
 MOST = 144
-FETCH = "() => document.querySelector('#make-file a, a#make-file, button#make-file')?.click()"  # What was asked for is ready now.
 
 
 def build(face: Face, run: Opened) -> None:

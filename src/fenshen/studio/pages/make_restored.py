@@ -24,7 +24,7 @@ def build(face: Face, run: Opened) -> None:
         source, mask = _painting() if run.task == "inpaint" else _dropping(run.factor)
         restore = gr.Button(tr("Enlarge") if run.task == "upscale" else tr("Repair"), variant="primary", elem_id="make", elem_classes="fs-do")
     shown = gr.HTML(elem_id="make-restored", visible=False)
-    save = gr.DownloadButton(tr("Save the picture"), visible=False, size="sm", elem_id="make-file")
+    save = gr.DownloadButton(tr("Save the picture"), visible=False, size="sm", elem_id="make-file", elem_classes="fs-do")
 
     @face.answer
     def restored(source: str | dict[str, Any] | None, mask: str | None) -> tuple[gr.HTML, gr.DownloadButton]:
@@ -42,15 +42,17 @@ def build(face: Face, run: Opened) -> None:
 
 def _dropping(factor: int) -> tuple[Any, Any]:
     gr.HTML(element("p", tr("Drop a picture of any size; it comes back {factor} times as large.", factor=factor), class_="fs-soft"))
-    return gr.File(label=tr("Picture"), file_types=["image"], type="filepath", height=160, elem_id="make-source"), gr.State(None)
+    return gr.File(label=tr("Picture"), file_types=["image"], type="filepath", height=160, interactive=True, elem_id="make-source"), gr.State(None)
 
 
 def _painting() -> tuple[Any, Any]:
     gr.HTML(element("p", tr("Drop a picture, and paint over what is to be filled in."), class_="fs-soft"))
     source = gr.ImageEditor(
-        label=tr("Picture"), type="pil", image_mode="RGBA", layers=False, transforms=(), sources=("upload", "clipboard"), elem_id="make-source",
-        brush=gr.Brush(default_size="auto", colors=["#ff4d4d"], color_mode="fixed"), eraser=gr.Eraser(default_size="auto"),
+        label=tr("Picture"), type="pil", image_mode="RGBA", layers=False, transforms=(), sources=("upload", "clipboard"), interactive=True,
+        placeholder=tr("Drop a picture here"), elem_id="make-source", brush=gr.Brush(default_size="auto", colors=["#ff4d4d"], color_mode="fixed"),
+        eraser=gr.Eraser(default_size="auto"),
     )  # fmt: skip
     with gr.Accordion(tr("A mask from a file"), open=False):
-        mask = gr.File(label=tr("White is filled in; of the size of the picture"), file_types=["image"], type="filepath", height=120)
+        said = tr("White is filled in; of the size of the picture")
+        mask = gr.File(label=said, file_types=["image"], type="filepath", height=120, interactive=True)
     return source, mask

@@ -11,7 +11,8 @@ from fenshen.errors import FenshenError
 from fenshen.evaluate.charts import element
 from fenshen.lang import tr
 from fenshen.studio.face import Face
-from fenshen.studio.pages.make_pictures import FETCH, next_seed
+from fenshen.studio.pages.make_bench import FETCH
+from fenshen.studio.pages.make_pictures import next_seed
 
 if TYPE_CHECKING:
     from fenshen.studio.dictation import Dictation
@@ -192,12 +193,12 @@ def _talking(face: Face, run: Opened) -> None:
     with gr.Column(elem_classes="fs-card"):
         page = gr.HTML(element("p", tr("Say something, and it answers."), class_="fs-soft"), elem_id="make-talk")
         with gr.Row(elem_classes="fs-say"):
-            text = gr.Textbox(label=tr("You say"), scale=5, elem_id="make-say")
+            text = gr.Textbox(label=tr("You say"), scale=5, interactive=True, elem_id="make-say")
             say = gr.Button(tr("Say it"), variant="primary", scale=0, elem_classes="fs-do")
         with gr.Accordion(tr("Who talks"), open=False):
             with gr.Row():
-                me = gr.Dropdown(names, value=names[1], label=tr("It speaks as"))
-                you = gr.Dropdown(names, value=names[0], label=tr("You are"))
+                me = gr.Dropdown(names, value=names[1], label=tr("It speaks as"), interactive=True)
+                you = gr.Dropdown(names, value=names[0], label=tr("You are"), interactive=True)
                 temperature = gr.Slider(0, 2, value=0.8, step=0.05, label=tr("Temperature"), interactive=True)
             anew = gr.Button(tr("Begin anew"), size="sm", elem_classes="fs-do")
 
