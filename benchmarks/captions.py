@@ -86,15 +86,18 @@ def plot(rows: list[Row], n: int = 4) -> str:
         x, y = at(x_axis.low, tick)
         parts += [element("text", f"{tick:.2f}", x=x - 8, y=y + 4, text_anchor="end"),
                   element("line", x1=EDGE, x2=WIDTH - EDGE, y1=y, y2=y, stroke="#e3e3de")]  # fmt: skip
-    for place, name in enumerate(dict.fromkeys(point[0] for point in points)):
+    written: list[tuple[float, float]] = []
+    for place, name in reversed([*enumerate(dict.fromkeys(point[0] for point in points))]):
         color, own = COLORS[place % len(COLORS)], [point for point in points if point[0] == name]
         spots = [at(point[2], point[3]) for point in own]
         parts.append(element("polyline", points=" ".join(f"{x:.1f},{y:.1f}" for x, y in spots), fill="none", stroke=color, stroke_width=1.5))
         for (x, y), point in zip(spots, own, strict=True):
-            left = place % 2  # Labels of neighbors on both sides of the lines.
-            parts += [element("circle", cx=x, cy=y, r=6 if name == "real" else 3.5, fill=color),
-                      element("text", point[1], x=x + (-7 if left else 7), y=y + (-4 if left else 10), fill=color, font_size=9,
-                              text_anchor="end" if left else "start")]  # fmt: skip
+            parts.append(element("circle", cx=x, cy=y, r=6 if name == "real" else 3.5, fill=color))
+            left = place % 2  # Labels of neighbors on both sides of the lines; none upon another.
+            label = x + (-7 if left else 7), y + (-4 if left else 10)
+            if all(abs(label[0] - other[0]) > 30 or abs(label[1] - other[1]) > 9 for other in written):
+                written.append(label)
+                parts.append(element("text", point[1], x=label[0], y=label[1], fill=color, font_size=9, text_anchor="end" if left else "start"))
         parts.append(element("text", name, x=EDGE + 14, y=EDGE + 14 + 16 * place, fill=color, font_weight=600))
     parts += [element("text", f"self-BLEU-{n}: sameness", x=WIDTH / 2, y=HEIGHT - 18, text_anchor="middle"),
               element("text", f"BLEU-{n}: likeness to real texts", x=EDGE - 40, y=EDGE - 28)]  # fmt: skip
