@@ -42,6 +42,19 @@ def test_a_folder_is_sent_and_looked_at(page: Page, studio: Studio, tmp_path: Pa
     assert not list((studio.runs / ".studio" / "files").glob("*/files/pets"))
 
 
+def test_what_is_dropped_is_taken(page: Page) -> None:
+    opened(page)
+    script = """() => {
+      const files = new DataTransfer();
+      for (const name of ["one", "two"]) files.items.add(new File([`${name} night there was a river. `.repeat(400)], `${name}.txt`));
+      document.querySelector(".fs-drop").dispatchEvent(new DragEvent("drop", { dataTransfer: files, bubbles: true, cancelable: true }));
+    }"""
+    page.evaluate(script)
+    page.locator(".fs-drop-said", has_text="2 files are here.").wait_for()
+    page.locator(".fs-data h2", has_text="2 documents").wait_for()
+    assert "two night there was a river." in page.locator(".fs-excerpts").inner_text()
+
+
 def test_words_in_chinese(page: Page, tmp_path: Path) -> None:
     book = tmp_path / "book.txt"
     book.write_text("\n\n".join(f"第{number}章 春眠不觉晓，处处闻啼鸟。" * 20 for number in range(40)), "utf-8")

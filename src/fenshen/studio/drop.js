@@ -79,8 +79,11 @@ for (const name of ["dragleave", "drop"]) zone.addEventListener(name, () => zone
 zone.addEventListener("drop", async (event) => {
   event.preventDefault();
   const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry()).filter(Boolean);
+  const plain = [...event.dataTransfer.files].map((file) => [file.name, file]);
   show(words.reading);
-  send((await Promise.all(entries.map((entry) => listed(entry)))).flat());
+  const files = entries.length ? (await Promise.all(entries.map((entry) => listed(entry)))).flat() : plain;
+  if (files.length) send(files);
+  else show(words.nothing);
 });
 for (const input of element.querySelectorAll("input")) {
   element.querySelector(`[data-for=${input.name}]`).addEventListener("click", () => input.click());

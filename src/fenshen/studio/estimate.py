@@ -30,6 +30,8 @@ def timed(source: str, recipe: str, minutes: float, changes: dict[str, Any]) -> 
         process.kill()
         raise FenshenError("this machine is too busy to be timed") from None
     except ValueError:
+        if process.returncode < 0:  # By `stop`.
+            raise FenshenError("Something is being trained, so no time can be measured now. Yours waits for its turn.") from None
         complaint = (complaints.strip().splitlines() or [""])[-1].removeprefix("fenshen: ")
         raise FenshenError("no training can be timed: {problem}", problem=complaint) from None
     finally:
@@ -37,7 +39,7 @@ def timed(source: str, recipe: str, minutes: float, changes: dict[str, Any]) -> 
 
 
 def stop() -> None:
-    """When the studio closes, nobody waits for these any more."""
+    """When a training begins, which times its own steps, or the studio closes, nobody needs these any more."""
     for process in [*timing]:
         process.kill()
 

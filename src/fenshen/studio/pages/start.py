@@ -14,6 +14,7 @@ from fenshen.lang import tr
 from fenshen.recipe import Recipe, load_recipe, ready_recipes
 from fenshen.studio.choices import LONGEST_MINUTES, choices, counts_only, explained, sensible_minutes
 from fenshen.studio.estimate import estimated, timed
+from fenshen.studio.estimate import stop as stop_timing
 from fenshen.studio.face import Face
 from fenshen.studio.form import changed, checked, form
 from fenshen.uploads import LARGEST_FILE, Parcel
@@ -107,6 +108,7 @@ def build(face: Face) -> None:
             raise FenshenError("nothing is chosen yet: drop files, or take the digits")
         wishes: dict[str, Any] = {"recipe": name, "minutes": wanted, "changes": changed(ready(name), changes, face.home)}
         api.describe_recipe(given, **wishes)
+        stop_timing()
         return face.address("train", job=face.desk.add("train", source=given, **wishes).id)
 
     parts = [source, words, plan, found, wishes, recipe, minutes, settings, told, estimate]
