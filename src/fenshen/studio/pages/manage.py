@@ -154,6 +154,7 @@ class Manage:
             return self.all(name)
         renamed = run.rename(new.strip()).path.name
         self.face.desk.renamed(name, renamed)
+        self.face.shelf.free(name)
         return self.all(renamed)
 
     def give(self, name: str, parts: list[Part]) -> tuple[str, gr.HTML]:
@@ -180,6 +181,7 @@ class Manage:
         self._idle(name)
         gone = run.delete()
         self.face.desk.forget_run(name)
+        self.face.shelf.free(name)
         gr.Info(tr("Deleted {run}: {size} are free again.", run=name, size=bytes_in_words(gone.bytes + gone.prepared_bytes)), title=tr("Done"))
         return self.all("")
 
