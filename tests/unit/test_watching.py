@@ -130,7 +130,7 @@ def test_texts_are_shown_one_by_one(tmp_path: Path) -> None:
     path.write_text(watching.RULE.join(["once <b>", "twice"]))
     with speaking("en"):
         shown = watching.sample(path)
-    assert shown.count("<blockquote>") == 2 and "once &lt;b&gt;" in shown and "after 2 kimg" in shown
+    assert shown.count("<blockquote>") == 2 and "once &lt;b&gt;" in shown and "after 2,000 pieces of text" in shown
 
 
 def test_an_estimate_in_words() -> None:

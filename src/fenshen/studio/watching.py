@@ -109,6 +109,8 @@ def state_in_words(watched: Watched) -> str:
     if watched.job is not None and watched.job.asked and watched.state == "training":
         return tr("measures what it has, and stops") if watched.job.keeping else tr("saves and stops")
     match watched.stage:
+        case "preparing" if watched.job is not None and watched.job.verb == "resume":
+            return tr("reading the data")
         case "preparing":
             return tr("reading the data and timing a few steps")
         case "training":
@@ -206,13 +208,14 @@ def no_sample(watched: Watched) -> Markup:
 
 def sample(path: Path) -> Markup:
     """One of them, large."""
-    when = tr("after {kimg} kimg", kimg=number(int(path.stem) / 1000))
+    shown = f"{int(path.stem):,}"
+    when = tr("after {count} pieces of text", count=shown) if path.suffix == ".txt" else tr("after {count} pictures", count=shown)
     if path.suffix == ".txt":
         texts = path.read_text("utf-8", "replace").split(RULE)
         return element("figure", *(element("blockquote", text) for text in texts), element("figcaption", when), class_="fs-sample")
     source = f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
-    shown = element("img", src=source, alt=tr("what it makes, always from the same noise, {when}", when=when))
-    return element("figure", shown, element("figcaption", when), class_="fs-sample fs-pixels")
+    picture = element("img", src=source, alt=tr("what it makes, always from the same noise, {when}", when=when))
+    return element("figure", picture, element("figcaption", when), class_="fs-sample fs-pixels")
 
 
 def verdict(watched: Watched, face: Face) -> Markup:
