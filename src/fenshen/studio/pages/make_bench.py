@@ -210,7 +210,10 @@ class Bench:
             with run.lent(far.say) as hand:
                 return easel.find(hand, Path(file), far.step)
 
-        yield from self._waiting(far, errand := Errand(work))
+        try:
+            yield from self._waiting(far, errand := Errand(work))
+        finally:
+            Path(file).unlink(missing_ok=True)  # It is nobody else's business.
         original, held, near = errand.result
         yield self.in_hand(held, hanging.beside(original, near))
 
