@@ -27,11 +27,12 @@ TALLEST = 2400  # Pixels of a page that are kept.
 
 def start(page: Page) -> None:
     page.locator("#built-in-digits").click()
-    page.locator(".fs-looked").wait_for()
+    page.locator(".fs-data").wait_for()
 
 
 def train(page: Page) -> None:
-    page.locator(".fs-main img").first.wait_for()
+    page.locator("#sample img").wait_for()
+    page.locator("#curves svg").first.wait_for()
 
 
 def make(page: Page) -> None:
@@ -41,23 +42,22 @@ def make(page: Page) -> None:
 
 
 def words(page: Page) -> None:
-    page.locator("#make-paper, textarea").first.wait_for()
     page.locator("textarea").first.fill("The ")
     page.locator("#make").click()
-    page.locator("#make-paper mark, #make-paper .fs-soft").first.wait_for(timeout=120_000)
+    page.locator("#make-paper mark").first.wait_for(timeout=120_000)
 
 
 def judge(page: Page) -> None:
-    page.locator(".fs-main h2").first.wait_for()
+    page.frame_locator("#judge-report iframe").locator(".verdict").wait_for()
 
 
 def manage(page: Page) -> None:
-    page.locator(".fs-main img").first.wait_for()
+    page.locator("#manage-list img").first.wait_for()
 
 
 SCENES: dict[str, tuple[str, Callable[[Page], None]]] = {
     "start": ("", start), "train": ("train", train), "make": ("make?run=digits", make), "words": ("make?run=help-texts", words),
-    "judge": ("judge?run=digits", judge), "manage": ("manage", manage),
+    "judge": ("judge?run=digits", judge), "manage": ("manage?run=digits", manage),
 }  # fmt: skip
 
 
@@ -97,11 +97,13 @@ def shoot(browser: Browser, address: str) -> None:
 def begin_training(browser: Browser, address: str) -> None:
     """From the page, as anybody would, so that the page Train has something to show."""
     page = browser.new_page(base_url=address)
+    page.set_default_timeout(60_000)
     page.goto("/en/")
     start(page)
     page.locator("#train").click()
-    page.wait_for_url("**/train?**")
-    page.wait_for_timeout(60_000)
+    page.wait_for_url("**/train*")
+    page.locator("#curves svg").first.wait_for(timeout=240_000)
+    page.close()
 
 
 def main() -> None:
