@@ -391,6 +391,6 @@ def test_a_plan_made_on_a_busy_machine_is_lengthened(tmp_path: Path, monkeypatch
     monkeypatch.setattr(session, "CHECKED_AT", 0.1)  # Late enough for a first step that is slow.
     run = fenshen.train(minutes=0.04, changes=FAST, out=tmp_path / "run")
     last = run.log()[-1]
-    assert last["seconds"] >= 2.4 and run.recipe.train.kimg > last["kimg"]
+    assert last["seconds"] >= 2.2 and run.recipe.train.kimg > last["kimg"]
     wished = fenshen.train(minutes=1.0, kimg=0.08, changes=FAST, out=tmp_path / "wished")
     assert wished.recipe.train.kimg == 0.08 and wished.log()[-1]["kimg"] == 0.08

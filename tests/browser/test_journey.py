@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tiny import picture_run
+from browser.tiny import picture_run
 
 if TYPE_CHECKING:
-    from browser.conftest import Studio
     from playwright.sync_api import Page
+
+    from browser.conftest import Studio
 
 SOON_MS = 120_000  # A training begins by reading, and by timing steps.
 SHORT = {"train-kimg": "2", "train-ticks": "4", "train-threads": "1", "evaluate-count": "100"}

@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from test_accessibility import findings
-from tiny import picture_run
 
 import fenshen
+from browser.test_accessibility import findings
+from browser.tiny import picture_run
 from fenshen.evaluate.page import Page as Report
 from fenshen.evaluate.page import render
 
 if TYPE_CHECKING:
-    from conftest import Studio
     from playwright.sync_api import Browser, Page
+
+    from browser.conftest import Studio
 
 HOSTILE = "<script>parent.document.title = 'taken'</script><img src=/stolen onerror=\"parent.document.title = 'taken'\">"
 

@@ -13,11 +13,13 @@ import numpy as np
 import pytest
 from made import picture, pixels
 from PIL import Image
-from test_accessibility import findings
+
+from browser.test_accessibility import findings
 
 if TYPE_CHECKING:
-    from conftest import Studio
     from playwright.sync_api import Page
+
+    from browser.conftest import Studio
 
 FAST = {"train.ticks": 1, "train.threads": 1, "train.precision": "fp32", "train.batch": 16, "autopilot": "off", "evaluate.report": False}
 COUNTED = {"evaluate.report": False, "data.held_out": 0.0}

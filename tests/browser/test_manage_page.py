@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 from made import write_zip
-from test_accessibility import findings
-from tiny import picture_run
+
+from browser.test_accessibility import findings
+from browser.tiny import picture_run
 
 if TYPE_CHECKING:
-    from conftest import Studio
     from playwright.sync_api import Locator, Page
+
+    from browser.conftest import Studio
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import made
-from test_accessibility import findings
+
+from browser.test_accessibility import findings
 
 if TYPE_CHECKING:
-    from browser.conftest import Studio
     from playwright.sync_api import Page
+
+    from browser.conftest import Studio
 
 
 def opened(page: Page, language: str = "en") -> Page:

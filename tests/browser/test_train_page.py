@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from test_accessibility import findings
+
+from browser.test_accessibility import findings
 
 if TYPE_CHECKING:
-    from browser.conftest import Studio
     from playwright.sync_api import Page
+
+    from browser.conftest import Studio
 
 SOON_MS = 120_000  # A training begins by reading, and by timing steps.
 
