@@ -44,7 +44,9 @@ def opened(page: Page, judged: fenshen.Run) -> Callable[[str], Page]:
 
     def arrive(tab: str) -> Page:
         page.goto("/en/judge?run=judge-first")
+        page.wait_for_function("document.querySelector('#judge-run input')?.value === 'judge-first'")
         page.get_by_role("tab", name=tab).click()
+        page.locator("[role=tab][aria-selected=true]", has_text=tab).wait_for()
         return page
 
     return arrive

@@ -53,7 +53,7 @@ element.addEventListener('click', (event) => {
   tile.dataset.mark = order[tile.dataset.mark];
   tile.setAttribute('aria-label', `${tile.dataset.name}: ${tile.parentElement.dataset[tile.dataset.mark]}`);
   const marks = tiles().filter((one) => one.dataset.mark !== 'none').map((one) => [Number(one.dataset.index), one.dataset.mark === 'like']);
-  trigger('select', { marks });
+  trigger('select', { marks, at: performance.now() });
 });
 element.addEventListener('keydown', (event) => {
   const all = tiles(), here = all.indexOf(event.target);
@@ -81,6 +81,7 @@ class Judge:
     def __init__(self, face: Face):
         self.face = face
         self.marks = gr.State({})  # (seed, index): liked
+        self.marked = gr.State(0.0)  # When the browser said so, milliseconds since the page was opened.
         self.timer = gr.Timer(LOOK_SECONDS, active=False)
 
     def lay_out(self) -> None:
@@ -151,7 +152,8 @@ class Judge:
             stop.click(answer(self.end(verb)), run, measured, **LIVE)
         self.timer.tick(answer(self.look), run, measured, **LIVE)
         self.compare.click(answer(self.beside), [run, self.other, self.seed], [self.samples, self.compared], **WORK)
-        self.tiles.select(answer(self.mark), [self.marks, self.sheet], [self.marks, self.count], trigger_mode="multiple", **LIVE)
+        known, told = [self.marks, self.sheet, self.marked], [self.marks, self.count, self.marked]
+        self.tiles.select(answer(self.mark), known, told, trigger_mode="multiple", **LIVE)
         self.more.click(answer(self.show_more), [run, self.marks, self.sheet], [self.sheet, self.tiles], **WORK)
         self.anew.click(answer(self.likes), run, liked, **WORK)
         self.learn.click(answer(self.teach), [run, self.marks, self.strength], [self.taught, run, self.other], **WORK)
@@ -240,11 +242,13 @@ class Judge:
         shown = judging.tiles(run.generate(TILES).images, {})
         return name, gr.HTML(visible=False), gr.Column(visible=True), {}, 0, shown, judging.counted({}), ""
 
-    def mark(self, marks: dict[tuple[int, int], bool], seed: int, event: gr.EventData) -> tuple[Any, Markup]:
-        """All opinions of the pictures that are shown, in place of those before."""
+    def mark(self, marks: dict[tuple[int, int], bool], seed: int, marked: float, event: gr.EventData) -> tuple[Any, Any, Any]:
+        """All opinions of the pictures that are shown, in place of those before. Of quick clicks an earlier one may arrive later: nothing new."""
+        if event.at < marked:
+            return gr.skip(), gr.skip(), gr.skip()
         kept = {place: liked for place, liked in marks.items() if place[0] != seed}
         new = kept | {(seed, int(index)): bool(liked) for index, liked in event.marks if 0 <= int(index) < TILES}
-        return new, judging.counted(new)
+        return new, judging.counted(new), event.at
 
     def show_more(self, name: str, marks: dict[tuple[int, int], bool], seed: int) -> tuple[int, Markup]:
         seen = {index: liked for (other, index), liked in marks.items() if other == seed + 1}
