@@ -299,6 +299,7 @@ class StopAfter(session.Watcher):
         self.stop.signal = 2
 
 
+@pytest.mark.slow
 def test_with_autopilot_five_and_five_steps_are_ten(tmp_path: Path) -> None:
     """Its memory, what it changed, and the state it would go back to are part of the save. The learning rate is too large: it acts."""
     changes = FAST | {"train.lr": 0.1}

@@ -247,6 +247,7 @@ def test_variations_of_a_picture(labelled: fenshen.Run, tmp_path: Path) -> None:
 # The command line
 
 
+@pytest.mark.slow  # A dozen processes; each verb is tested in this one above.
 def test_as_a_process(labelled: fenshen.Run, mine: Path, tmp_path: Path) -> None:
     said = command("interpolate", labelled.path, 1, 2, "--frames", 4, "--loop")
     assert (labelled.path / "control/interpolate-0-1-0-2/animation.webp").exists() and "Written" in said.stdout

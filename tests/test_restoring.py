@@ -102,6 +102,7 @@ def test_a_repair_keeps_the_rest(runs: dict[str, fenshen.Run], here: Callable[..
     assert (run / "generated" / "restored" / "torn.png").exists()
 
 
+@pytest.mark.slow
 def test_a_restorer_learns_other_pictures(pictures: Path, tmp_path: Path) -> None:
     """The parent stays, the new run goes on from it, and it still restores."""
     first = fenshen.train(pictures, "restoregan", task="upscale=2", kimg=0.1, changes=FAST | {"train.lr": None}, out=tmp_path / "first")
