@@ -12,8 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import hypergeom, nbinom, rankdata
-from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from fenshen.errors import DataError
@@ -104,6 +102,9 @@ def c_t(made_ND: ArrayLike, training_TD: ArrayLike, held_out_MD: ArrayLike, cell
     ones left out. In one cell, new samples give a standard normal variable; the mean over cells varies less. Raises DataError with
     fewer than 10 samples per cell, or where no cell has them.
     """
+    from sklearn.cluster import KMeans  # Loaded where it is needed: it takes seconds.
+    from sklearn.exceptions import ConvergenceWarning
+
     sets = prepared("C_T", LEAST_IN_CELL * cells, made_ND, training_TD, held_out_MD)
     made, training, held_out = _principal(*sets) if sets[0].shape[1] > COMPONENTS else sets
     with threadpool_limits(1), warnings.catch_warnings():  # Several threads add in any order: not the same bits every time.

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
 from fenshen.measure.distances import Array, prepared
@@ -33,6 +32,8 @@ def frontier(made_ND: ArrayLike, real_ND: ArrayLike, seed: int = 0) -> Frontier:
     made, real = prepared("MAUVE", 2 * PER_CLUSTER, made_ND, real_ND)
     clusters = max(2, min(MOST_CLUSTERS, min(len(made), len(real)) // PER_CLUSTER))
     with threadpool_limits(1):  # Several threads add in any order: not the same bits every time.
+        from sklearn.cluster import KMeans  # Loaded where it is needed: it takes seconds.
+
         place = KMeans(clusters, n_init=2, random_state=seed).fit_predict(np.concatenate([made, real]))
     return between(*(np.bincount(part, minlength=clusters) / len(part) for part in (place[: len(made)], place[len(made) :])))
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.neighbors import NearestNeighbors
 
 from fenshen.lang import tr
 from fenshen.measure.distances import TILE, Array, prepared
@@ -37,6 +36,8 @@ def nearest_neighbours(x_ND: Array, y_MD: Array, k: int = 1) -> tuple[Array, Ind
     """
     center = y_MD.mean(0)
     x_ND, y_MD = x_ND - center, y_MD - center
+    from sklearn.neighbors import NearestNeighbors  # Loaded where it is needed: it takes seconds.
+
     index = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(y_MD).kneighbors(x_ND, return_distance=False)
     distance = np.stack([np.linalg.norm(x_ND - y_MD[column], axis=1) for column in index.T], axis=1)
     order = distance.argsort(axis=1, kind="stable")

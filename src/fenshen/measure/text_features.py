@@ -11,8 +11,6 @@ import hashlib
 from collections.abc import Sequence
 
 import numpy as np
-from sklearn.decomposition import TruncatedSVD
-from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 from threadpoolctl import threadpool_limits
 
 from fenshen.errors import DataError
@@ -30,6 +28,9 @@ class TextEncoder:
     def __init__(self, texts: Sequence[str], seed: int = 0):
         if len(texts) < LEAST:
             raise DataError("too few texts to compare features: {count}; it takes {needed} or more", count=len(texts), needed=LEAST)
+        from sklearn.decomposition import TruncatedSVD  # Loaded where they are needed: it takes seconds.
+        from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
+
         self.count = HashingVectorizer(
             analyzer="char", ngram_range=(1, LONGEST), n_features=BUCKETS, alternate_sign=False, norm=None, lowercase=False
         )
