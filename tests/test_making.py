@@ -23,7 +23,7 @@ from fenshen.evaluate.charts import Markup
 from fenshen.measure.verbatim import Corpus
 from fenshen.media.image import png, read_stamp, save_picture
 from fenshen.shaping import Shape
-from fenshen.studio import dictation, easel, errand, hanging
+from fenshen.studio import dictation, easel, errand, hanging, parcel
 from fenshen.studio.shelf import Shelf
 
 FAST = {"train.ticks": 1, "train.threads": 1, "train.precision": "fp32", "train.batch": 16, "autopilot": "off", "evaluate.report": False}
@@ -191,7 +191,7 @@ def test_a_picture_of_ones_own(shelf: Shelf, tmp_path: Path, monkeypatch: pytest
 def test_files_are_stamped_and_whole(packing: easel.Packing, shelf: Shelf, tmp_path: Path) -> None:
     run = shelf.open("gan")
     sheet = easel.draw(run, **PLAIN)
-    file = easel.packed(sheet, packing, run, easel.fresh(tmp_path))
+    file = easel.packed(sheet, packing, run, parcel.fresh(tmp_path))
     match packing:
         case "png":
             assert read_stamp(file)["Source"] == "made by a generative model"
@@ -208,7 +208,7 @@ def test_files_are_stamped_and_whole(packing: easel.Packing, shelf: Shelf, tmp_p
 def test_what_was_put_aside_is_saved_as_it_was_turned(shelf: Shelf, tmp_path: Path) -> None:
     run = shelf.open("gan")
     picks = [(easel.Held(run.hand().at([Seed(0, number)], "b"), "it"), pixels(number, 8, 8, 1)) for number in range(2)]
-    with zipfile.ZipFile(easel.packed(easel.gathered(picks), "zip", run, easel.fresh(tmp_path))) as archive:
+    with zipfile.ZipFile(easel.packed(easel.gathered(picks), "zip", run, parcel.fresh(tmp_path))) as archive:
         assert archive.namelist() == ["000000-b.png", "000001-b.png"]
         assert np.array_equal(np.asarray(Image.open(io.BytesIO(archive.read("000001-b.png")))), picks[1][1][..., 0])
 

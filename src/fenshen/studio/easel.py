@@ -5,7 +5,6 @@ Shapes: N pictures, H height, W width, C channels.
 
 from __future__ import annotations
 
-import secrets
 import shutil
 import zipfile
 from collections.abc import Sequence
@@ -172,13 +171,6 @@ def packed(sheet: Sheet, packing: Packing, run: Opened, folder: Path) -> Path:
             archive.write(file, file.name)
     shutil.rmtree(files)
     return folder / f"{name}.zip"
-
-
-def fresh(root: str | Path) -> Path:
-    """A folder that nobody can guess, for files that a person fetches."""
-    folder = Path(root) / secrets.token_hex(16)
-    folder.mkdir(parents=True)
-    return folder
 
 
 def restore(run: Opened, picture: Path, mask: Path | None, folder: Path) -> tuple[np.ndarray, np.ndarray, Path]:

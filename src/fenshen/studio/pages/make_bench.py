@@ -11,6 +11,7 @@ import gradio as gr
 
 from fenshen.evaluate.charts import Markup, element
 from fenshen.lang import tr
+from fenshen.studio import parcel
 from fenshen.studio.errand import Errand
 from fenshen.studio.face import Face
 
@@ -192,13 +193,13 @@ class Bench:
     def saved(self, picks: list[tuple[Held, Any]]) -> str:
         from fenshen.studio import easel
 
-        return str(easel.packed(easel.gathered(picks), "zip", self.run(), easel.fresh(self.file.GRADIO_CACHE)))
+        return str(easel.packed(easel.gathered(picks), "zip", self.run(), parcel.fresh(self.file.GRADIO_CACHE)))
 
     def walked(self, picks: list[tuple[Held, Any]], seconds: float, loop: bool, format: str) -> tuple[gr.HTML, gr.DownloadButton]:
         from fenshen.studio import easel, hanging
 
         with self.run().lent() as hand:
-            file = easel.path(hand, [pick for pick, _ in picks], seconds, loop, format, easel.fresh(self.file.GRADIO_CACHE))  # type: ignore[arg-type]
+            file = easel.path(hand, [pick for pick, _ in picks], seconds, loop, format, parcel.fresh(self.file.GRADIO_CACHE))  # type: ignore[arg-type]
         return gr.HTML(hanging.moving(file), visible=True), gr.DownloadButton(value=str(file), visible=True)
 
     def found(self, file: str) -> Iterator[tuple[Any, ...]]:

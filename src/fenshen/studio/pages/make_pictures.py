@@ -8,6 +8,7 @@ import gradio as gr
 
 from fenshen.evaluate.charts import Markup, element
 from fenshen.lang import tr
+from fenshen.studio import parcel
 from fenshen.studio.face import Face
 from fenshen.studio.pages.make_bench import CHOOSE, FETCH, LIVE, SHOWN, WORK, Bench, label_name
 
@@ -54,7 +55,7 @@ def build(face: Face, run: Opened) -> None:
         def packed(made: Sheet) -> str:
             from fenshen.studio import easel
 
-            return str(easel.packed(made, packing, run, easel.fresh(file.GRADIO_CACHE)))  # type: ignore[arg-type]
+            return str(easel.packed(made, packing, run, parcel.fresh(file.GRADIO_CACHE)))  # type: ignore[arg-type]
 
         return packed
 

@@ -10,6 +10,7 @@ import gradio as gr
 from fenshen.errors import DataError
 from fenshen.evaluate.charts import element
 from fenshen.lang import tr
+from fenshen.studio import parcel
 from fenshen.studio.face import Face
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def build(face: Face, run: Opened) -> None:
     def restored(source: str | dict[str, Any] | None, mask: str | None) -> tuple[gr.HTML, gr.DownloadButton]:
         from fenshen.studio import easel, hanging
 
-        folder = easel.fresh(save.GRADIO_CACHE)
+        folder = parcel.fresh(save.GRADIO_CACHE)
         picture, mask = (source, None) if isinstance(source, str) else easel.painted(source, mask, folder)
         if picture is None:
             raise DataError("there is no picture yet: drop one first")

@@ -10,6 +10,7 @@ import gradio as gr
 from fenshen.errors import FenshenError
 from fenshen.evaluate.charts import element
 from fenshen.lang import tr
+from fenshen.studio import parcel
 from fenshen.studio.face import Face
 from fenshen.studio.pages.make_bench import FETCH
 from fenshen.studio.pages.make_pictures import next_seed
@@ -74,10 +75,9 @@ def _writing(face: Face, run: Opened) -> None:
         @face.answer
         def packed(written: tuple[str, list[str]]) -> str:
             from fenshen.api import Words
-            from fenshen.studio import easel
 
             prompt, texts = written
-            return str(Words(tuple(texts), prompt, run.path.name).save(easel.fresh(file.GRADIO_CACHE) / f"{run.path.name}{ending}"))
+            return str(Words(tuple(texts), prompt, run.path.name).save(parcel.fresh(file.GRADIO_CACHE) / f"{run.path.name}{ending}"))
 
         return packed
 
